@@ -1,0 +1,13 @@
+//! Pure types and arithmetic of the product: no I/O, no clock of its own, no HTTP.
+//!
+//! Every rule that more than one layer must agree on lives here once, so that production code,
+//! property tests and checks run the same function.
+
+pub mod activity;
+pub mod anomaly;
+pub mod clock;
+pub mod day;
+pub mod principal;
+pub mod tenant;
+pub mod time_text;
+pub mod user_key;

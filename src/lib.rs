@@ -1,0 +1,6 @@
+//! anomalake: a self-hosted lake for the user activities of cloud services and the anomalies in them.
+//!
+//! Activities in, anomalies explained, evidence out. `docs/architecture.md` draws the house; arrows
+//! point one way: `api`, `cli` → `services` → `lake`, `registry`, `query`, `formats` → `domain`.
+
+pub mod domain;
