@@ -1,0 +1,174 @@
+//! From record batches to sorted Parquet files of the activities table, not yet committed.
+
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::compute::{SortColumn, concat_batches, lexsort_to_indices, take_record_batch};
+use deltalake::kernel::Add;
+use deltalake::kernel::EagerSnapshot;
+use deltalake::operations::write::WriterStatsConfig;
+use deltalake::operations::write::writer::{DeltaWriter, WriterConfig};
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt};
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::file::properties::{WriterProperties, WriterVersion};
+
+use super::error::LakeError;
+use crate::domain::activity::{DAY, TIME_STAMP, USER_KEY, lake_schema};
+
+/// Bytes of decoded batches that one ingest holds before it writes files. Bounds memory to about
+/// three times this (batches, their sorted copy, encoded pages) whatever the size of the input.
+pub const FLUSH_BYTES: usize = 128 << 20;
+
+/// An ingest of at most this many decoded bytes is handed to the table's writer as batches, so that
+/// many small requests share files and a commit; a larger one writes its own files first.
+pub const SMALL_BYTES: usize = 4 << 20;
+
+/// Rows of one ingest on their way to the table's writer.
+#[derive(Debug)]
+pub enum Rows {
+    /// Few rows, to be written together with others.
+    Batches(Vec<RecordBatch>),
+    /// Files that are durable and wait for their commit.
+    Files(Vec<Add>),
+}
+
+/// Collects the batches of one ingest, spilling into data files when they outgrow memory.
+#[derive(Debug)]
+pub struct DataFiles {
+    folder: DataFolder,
+    buffered: Vec<RecordBatch>,
+    buffered_bytes: usize,
+    files: Vec<Add>,
+}
+
+impl DataFiles {
+    /// Starts an ingest into the table that the store is rooted in.
+    #[must_use]
+    pub fn new(folder: DataFolder) -> Self {
+        Self { folder, buffered: Vec::new(), buffered_bytes: 0, files: Vec::new() }
+    }
+
+    /// Takes a batch of the lake's schema. The files that this may write are durable but invisible.
+    ///
+    /// # Errors
+    /// When a file cannot be written.
+    pub async fn push(&mut self, batch: RecordBatch) -> Result<(), LakeError> {
+        self.buffered_bytes += batch.get_array_memory_size();
+        self.buffered.push(batch);
+        if self.buffered_bytes >= FLUSH_BYTES {
+            self.flush().await?;
+        }
+        Ok(())
+    }
+
+    async fn flush(&mut self) -> Result<(), LakeError> {
+        let batches = std::mem::take(&mut self.buffered);
+        self.buffered_bytes = 0;
+        self.files.extend(self.folder.write_sorted(batches).await?);
+        Ok(())
+    }
+
+    /// Ends the ingest.
+    ///
+    /// # Errors
+    /// When a file cannot be written; the files written before are then deleted.
+    pub async fn finish(mut self) -> Result<Rows, LakeError> {
+        if self.files.is_empty() && self.buffered_bytes <= SMALL_BYTES {
+            return Ok(Rows::Batches(self.buffered));
+        }
+        match self.flush().await {
+            Ok(()) => Ok(Rows::Files(self.files)),
+            Err(error) => {
+                self.discard().await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Gives up: deletes the files written so far.
+    pub async fn discard(self) {
+        self.folder.delete_uncommitted(&self.files).await;
+    }
+}
+
+/// Where a table's data files go, and how they are written; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct DataFolder {
+    store: Arc<dyn ObjectStore>,
+    config: WriterConfig,
+}
+
+impl DataFolder {
+    /// The folder of the table that the store is rooted in.
+    #[must_use]
+    pub fn new(store: Arc<dyn ObjectStore>, table: &EagerSnapshot) -> Self {
+        let statistics = WriterStatsConfig::from_config(table.table_configuration());
+        let config = WriterConfig::new(
+            lake_schema(),
+            vec![DAY.to_owned()],
+            Some(writer_properties()),
+            None,
+            Some(16 * 1024),
+            statistics.num_indexed_cols,
+            statistics.stats_columns,
+        );
+        Self { store, config }
+    }
+
+    /// Writes batches as one file per day and returns the actions that would add them.
+    ///
+    /// Success means that the files are durable; nothing refers to them yet.
+    ///
+    /// # Errors
+    /// When sorting, encoding or writing fails; files already closed stay as garbage.
+    pub async fn write_sorted(&self, batches: Vec<RecordBatch>) -> Result<Vec<Add>, LakeError> {
+        if batches.iter().all(|batch| batch.num_rows() == 0) {
+            return Ok(Vec::new());
+        }
+        let rows = sorted(&batches)?;
+        drop(batches);
+        let mut writer = DeltaWriter::new(Arc::clone(&self.store), self.config.clone());
+        if let Err(error) = writer.write(&rows).await {
+            if let Err(abort) = writer.abort().await {
+                tracing::warn!(%abort, "could not abort a failed write");
+            }
+            return Err(error.into());
+        }
+        drop(rows);
+        Ok(writer.close().await?)
+    }
+
+    /// Deletes files that no commit names. A failure is logged: what stays is garbage, not data.
+    pub async fn delete_uncommitted(&self, files: &[Add]) {
+        for add in files {
+            if let Err(error) = self.store.delete(&Path::from(add.path.as_str())).await {
+                tracing::warn!(path = add.path, %error, "could not delete an uncommitted data file");
+            }
+        }
+    }
+}
+
+fn writer_properties() -> WriterProperties {
+    WriterProperties::builder()
+        .set_writer_version(WriterVersion::PARQUET_1_0)
+        // Level 1: the files of an ingest are rewritten by upkeep, so speed counts more than size.
+        .set_compression(Compression::ZSTD(ZstdLevel::default()))
+        .set_max_row_group_row_count(Some(128 * 1024))
+        .set_created_by(concat!("anomalake ", env!("CARGO_PKG_VERSION")).to_owned())
+        .build()
+}
+
+/// Sorts rows by (day, userKey, timeStamp), so that a file's rows of one user lie together.
+fn sorted(batches: &[RecordBatch]) -> Result<RecordBatch, LakeError> {
+    let schema = lake_schema();
+    let all = concat_batches(&schema, batches)?;
+    let keys = [DAY, USER_KEY, TIME_STAMP]
+        .into_iter()
+        .map(|name| {
+            Ok(SortColumn { values: Arc::clone(all.column(schema.index_of(name)?)), options: None })
+        })
+        .collect::<Result<Vec<_>, arrow::error::ArrowError>>()?;
+    let order = lexsort_to_indices(&keys, None)?;
+    Ok(take_record_batch(&all, &order)?)
+}

@@ -1,0 +1,15 @@
+//! Activities as Delta tables of Parquet, one table per tenant, and the evidence files beside them.
+//!
+//! Everything below the lake's folder is reached through [`durable_store::DurableStore`], which makes
+//! an acknowledged write survive a power cut. One writer task per table commits
+//! ([`writer`]); readers use the snapshot that it publishes.
+
+pub mod data_files;
+pub mod delta;
+pub mod durable_store;
+pub mod error;
+pub mod file_ranges;
+pub mod layout;
+pub mod table;
+pub mod tables;
+pub mod writer;

@@ -1,0 +1,229 @@
+//! One open activities table: its published snapshot, its writer's queue.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use deltalake::DeltaTable;
+use deltalake::kernel::Add;
+use object_store::ObjectStore;
+use object_store::prefix::PrefixStore;
+use tokio::sync::{Semaphore, mpsc, oneshot};
+
+use super::data_files::{DataFiles, DataFolder, Rows};
+use super::delta::{INGEST_APP, open_or_create, tenant_store};
+use super::error::LakeError;
+use super::file_ranges::{FileRange, Wanted, files_gained};
+use super::layout::ACTIVITIES;
+use super::writer::{Append, Committed, Ledger, PendingAnswer, Writer};
+use crate::domain::tenant::TenantKey;
+
+/// Bytes that may wait in a table's write queue.
+pub const QUEUE_BYTES: usize = 64 << 20;
+
+/// Commits of which the gained files are kept in memory; older ones are read from the log again.
+const GAINED_VERSIONS: usize = 4096;
+
+/// How long a caller that met a full queue should wait.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// What the writer shows to readers.
+#[derive(Debug)]
+pub(super) struct Published {
+    snapshot: RwLock<(DeltaTable, u64)>,
+    last_group: AtomicI64,
+    gained: Mutex<BTreeMap<u64, Arc<Vec<FileRange>>>>,
+    broken: AtomicBool,
+}
+
+impl Published {
+    fn new(table: DeltaTable, version: u64, last_group: i64) -> Self {
+        Self {
+            snapshot: RwLock::new((table, version)),
+            last_group: AtomicI64::new(last_group),
+            gained: Mutex::default(),
+            broken: AtomicBool::new(false),
+        }
+    }
+
+    pub(super) fn last_group(&self) -> i64 {
+        self.last_group.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn publish(&self, table: DeltaTable, version: u64, group: i64, files: &[Add]) {
+        self.remember_gained(version, Arc::new(files.iter().map(FileRange::of).collect()));
+        *self.snapshot.write().unwrap_or_else(PoisonError::into_inner) = (table, version);
+        self.last_group.store(group, Ordering::SeqCst);
+    }
+
+    pub(super) fn mark_broken(&self) {
+        self.broken.store(true, Ordering::SeqCst);
+    }
+
+    fn remember_gained(&self, version: u64, files: Arc<Vec<FileRange>>) {
+        let mut gained = self.gained.lock().unwrap_or_else(PoisonError::into_inner);
+        gained.insert(version, files);
+        while gained.len() > GAINED_VERSIONS {
+            gained.pop_first();
+        }
+    }
+
+    fn gained(&self, version: u64) -> Option<Arc<Vec<FileRange>>> {
+        self.gained.lock().unwrap_or_else(PoisonError::into_inner).get(&version).map(Arc::clone)
+    }
+}
+
+/// An open table. Dropping the last handle closes the queue; the writer ends after what is queued.
+#[derive(Debug)]
+pub struct ActivityTable {
+    tenant: TenantKey,
+    store: Arc<dyn ObjectStore>,
+    folder: DataFolder,
+    published: Arc<Published>,
+    queue: mpsc::Sender<Append>,
+    room: Arc<Semaphore>,
+    last_used: Mutex<Instant>,
+}
+
+impl ActivityTable {
+    /// Opens or creates the table and starts its writer.
+    ///
+    /// # Errors
+    /// When the log cannot be read, or the ledger cannot be told what is committed.
+    pub(super) async fn open(
+        lake: &Arc<dyn ObjectStore>,
+        tenant: TenantKey,
+        ledger: Arc<dyn Ledger>,
+        commit_interval: Duration,
+        cpu: &tokio::runtime::Handle,
+    ) -> Result<Self, LakeError> {
+        let store = tenant_store(lake, tenant);
+        let table = open_or_create(&store, tenant).await?;
+        let snapshot = table.snapshot()?.snapshot();
+        let version = snapshot.version();
+        let last_group = snapshot.transaction_version(table.log_store().as_ref(), INGEST_APP).await?.unwrap_or(0);
+        ledger.resolve(tenant, last_group).await.map_err(LakeError::NotStored)?;
+        let activities: Arc<dyn ObjectStore> = Arc::new(PrefixStore::new(Arc::clone(&store), ACTIVITIES));
+        let folder = DataFolder::new(activities, snapshot);
+        let published = Arc::new(Published::new(table.clone(), version, last_group));
+        let (queue, receiver) = mpsc::channel(1024);
+        let writer = Writer {
+            tenant,
+            table,
+            folder: folder.clone(),
+            published: Arc::clone(&published),
+            ledger,
+            commit_interval,
+            queue: receiver,
+        };
+        cpu.spawn(writer.run());
+        let room = Arc::new(Semaphore::new(QUEUE_BYTES));
+        Ok(Self { tenant, store, folder, published, queue, room, last_used: Mutex::new(Instant::now()) })
+    }
+
+    /// The tenant whose table this is.
+    #[must_use]
+    pub fn tenant(&self) -> TenantKey {
+        self.tenant
+    }
+
+    /// Store rooted in the tenant's folder.
+    #[must_use]
+    pub fn tenant_store(&self) -> Arc<dyn ObjectStore> {
+        Arc::clone(&self.store)
+    }
+
+    /// The newest committed snapshot and its version.
+    #[must_use]
+    pub fn snapshot(&self) -> (DeltaTable, u64) {
+        *self.last_used.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        self.published.snapshot.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Version of the newest committed snapshot.
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        self.published.snapshot.read().unwrap_or_else(PoisonError::into_inner).1
+    }
+
+    /// Number of the newest committed ingest group.
+    #[must_use]
+    pub fn last_group(&self) -> i64 {
+        self.published.last_group()
+    }
+
+    pub(super) fn is_broken(&self) -> bool {
+        self.published.broken.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn idle_for(&self) -> Duration {
+        self.last_used.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
+    }
+
+    /// Starts an ingest into this table.
+    #[must_use]
+    pub fn data_files(&self) -> DataFiles {
+        DataFiles::new(self.folder.clone())
+    }
+
+    /// Appends rows. Success means: committed and on stable storage, and visible to every query that
+    /// starts from now on. Cost: one data file per day and one log entry, shared with the appends
+    /// that arrive meanwhile.
+    ///
+    /// # Errors
+    /// [`LakeError::Busy`] and [`LakeError::NotStored`]: nothing was stored.
+    /// [`LakeError::Interrupted`]: unknown until the table is opened again.
+    pub async fn append(&self, rows: Rows, pending: Option<PendingAnswer>) -> Result<Committed, LakeError> {
+        *self.last_used.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        let bytes = match &rows {
+            Rows::Batches(batches) => batches.iter().map(arrow::array::RecordBatch::get_array_memory_size).sum(),
+            Rows::Files(files) => files.len() * 1024,
+        };
+        let permits = u32::try_from(bytes.clamp(1, QUEUE_BYTES)).unwrap_or(u32::MAX);
+        let Ok(room) = Arc::clone(&self.room).try_acquire_many_owned(permits) else {
+            self.discard(rows).await;
+            return Err(LakeError::Busy { retry_after: RETRY_AFTER });
+        };
+        let (reply, answer) = oneshot::channel();
+        if let Err(refused) = self.queue.send(Append { rows, pending, reply, room }).await {
+            self.discard(refused.0.rows).await;
+            return Err(LakeError::NotStored("the table's writer has stopped; try again".into()));
+        }
+        // A writer that stops drops the queue's appends unseen: they were not begun.
+        answer.await.unwrap_or_else(|_| Err(LakeError::NotStored("the table's writer has stopped; try again".into())))
+    }
+
+    async fn discard(&self, rows: Rows) {
+        if let Rows::Files(files) = rows {
+            self.folder.delete_uncommitted(&files).await;
+        }
+    }
+
+    /// Whether the table gained files after version `covered`, up to `version`, that may hold wanted
+    /// rows. True in doubt, for example when the log of that time is gone.
+    ///
+    /// # Errors
+    /// When a log entry cannot be read.
+    pub async fn gained_since(&self, covered: u64, version: u64, wanted: &Wanted<'_>) -> Result<bool, LakeError> {
+        if covered >= version {
+            return Ok(false);
+        }
+        let log = self.snapshot().0.log_store();
+        for v in covered + 1..=version {
+            let files = if let Some(files) = self.published.gained(v) {
+                files
+            } else {
+                let Some(entry) = log.read_commit_entry(v).await? else { return Ok(true) };
+                let Ok(files) = files_gained(&entry) else { return Ok(true) };
+                let files = Arc::new(files);
+                self.published.remember_gained(v, Arc::clone(&files));
+                files
+            };
+            if files.iter().any(|file| file.may_hold(wanted)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}

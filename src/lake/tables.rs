@@ -1,0 +1,136 @@
+//! The tables that are open: opened at first use, closed when idle, opened again after a failure.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use object_store::ObjectStore;
+use object_store::local::LocalFileSystem;
+use tokio::sync::OnceCell;
+
+use super::delta::tenant_store;
+use super::durable_store::{DurableStore, FsSyncer};
+use super::error::LakeError;
+use super::layout::DataDir;
+use super::table::ActivityTable;
+use super::writer::Ledger;
+use crate::domain::tenant::TenantKey;
+
+/// Settings of the lake.
+#[derive(Debug, Clone, Copy)]
+pub struct LakeOptions {
+    /// Shortest time between two commits of a table; appends that arrive meanwhile share the next one.
+    pub commit_interval: Duration,
+}
+
+impl Default for LakeOptions {
+    /// Ten commits a second at most.
+    fn default() -> Self {
+        Self { commit_interval: Duration::from_millis(100) }
+    }
+}
+
+type Slot = Arc<OnceCell<Arc<ActivityTable>>>;
+
+/// All tenants' tables of one data directory.
+#[derive(Debug)]
+pub struct Lake {
+    root: PathBuf,
+    store: Arc<dyn ObjectStore>,
+    ledger: Arc<dyn Ledger>,
+    options: LakeOptions,
+    cpu: tokio::runtime::Handle,
+    open: Mutex<HashMap<TenantKey, Slot>>,
+}
+
+impl Lake {
+    /// A lake on local disk. Encoding runs on the runtime `cpu`.
+    ///
+    /// # Errors
+    /// When the lake's folder is not usable.
+    pub fn new(
+        dir: &DataDir,
+        ledger: Arc<dyn Ledger>,
+        options: LakeOptions,
+        cpu: tokio::runtime::Handle,
+    ) -> Result<Self, LakeError> {
+        let root = std::fs::canonicalize(dir.lake())?;
+        let local = Arc::new(LocalFileSystem::new_with_prefix(&root)?);
+        let store = Arc::new(DurableStore::new(local, root.clone(), Arc::new(FsSyncer)));
+        Ok(Self { root, store, ledger, options, cpu, open: Mutex::default() })
+    }
+
+    /// The tenant's table, opened or created when it is not open.
+    ///
+    /// # Errors
+    /// As opening a Delta table; a later call tries again.
+    pub async fn table(&self, tenant: TenantKey) -> Result<Arc<ActivityTable>, LakeError> {
+        let slot = {
+            let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+            let slot = open.entry(tenant).or_default();
+            if slot.get().is_some_and(|table| table.is_broken()) {
+                *slot = Slot::default();
+            }
+            Arc::clone(slot)
+        };
+        let opened = slot
+            .get_or_try_init(|| async {
+                ActivityTable::open(
+                    &self.store,
+                    tenant,
+                    Arc::clone(&self.ledger),
+                    self.options.commit_interval,
+                    &self.cpu,
+                )
+                .await
+                .map(Arc::new)
+            })
+            .await?;
+        Ok(Arc::clone(opened))
+    }
+
+    /// Store rooted in a tenant's folder, with the promise of the durable store.
+    #[must_use]
+    pub fn tenant_store(&self, tenant: TenantKey) -> Arc<dyn ObjectStore> {
+        tenant_store(&self.store, tenant)
+    }
+
+    /// Folder of a tenant on local disk.
+    #[must_use]
+    pub fn tenant_folder(&self, tenant: TenantKey) -> PathBuf {
+        self.root.join(tenant.folder())
+    }
+
+    /// Closes tables that nobody holds and that were not used for a while. Returns how many stay open.
+    pub fn close_idle(&self, idle: Duration) -> usize {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.retain(|_, slot| {
+            // A slot that somebody is opening, or a table that somebody uses, has other owners.
+            Arc::strong_count(slot) > 1
+                || slot.get().is_some_and(|table| Arc::strong_count(table) > 1 || table.idle_for() < idle)
+        });
+        open.len()
+    }
+
+    /// Number of open tables.
+    #[must_use]
+    pub fn open_tables(&self) -> usize {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
+    /// Deletes the tenant's folder. The caller has made sure that nobody can reach the tenant any more.
+    /// A crash leaves a part of the folder; calling it again finishes.
+    ///
+    /// # Errors
+    /// Any I/O error of deleting.
+    pub async fn drop_tenant(&self, tenant: TenantKey) -> Result<(), LakeError> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner).remove(&tenant);
+        let folder = self.tenant_folder(tenant);
+        let deleted = tokio::task::spawn_blocking(move || std::fs::remove_dir_all(folder)).await?;
+        match deleted {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
+            _ => Ok(()),
+        }
+    }
+}

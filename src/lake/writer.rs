@@ -1,0 +1,200 @@
+//! The one writer of a table: groups appends, commits them, publishes the snapshot.
+//!
+//! Order of one group, with what a crash after each step leaves:
+//! 1. data files written and synced — garbage, nothing acknowledged;
+//! 2. answers of requests with an idempotency key recorded as pending with the group's number G —
+//!    on the next open they are deleted, since the table's `txn` is still below G;
+//! 3. the Delta commit carrying `txn('ingest', G)`, synced — on the next open the pending answers
+//!    with a number up to G are done, so a repeated request gets its first answer;
+//! 4. the requests are answered.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use deltalake::DeltaTable;
+use deltalake::kernel::transaction::CommitBuilder;
+use deltalake::kernel::{Action, Add, Transaction};
+use deltalake::protocol::{DeltaOperation, SaveMode};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+use tokio::time::Instant;
+
+use super::data_files::{DataFolder, Rows};
+use super::delta::{CHECKPOINT_INTERVAL, INGEST_APP, commit_properties};
+use super::error::{Cause, LakeError};
+use super::table::Published;
+use crate::domain::activity::DAY;
+use crate::domain::tenant::TenantKey;
+
+/// Most appends in one commit.
+const GROUP_APPENDS: usize = 256;
+
+/// Answer of a request with an idempotency key, as it will be given once the group is committed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PendingAnswer {
+    /// Route that the key belongs to.
+    pub route: String,
+    /// The caller's key.
+    pub key: String,
+    /// SHA-256 of the request, hex.
+    pub body_hash: String,
+    /// Status of the answer.
+    pub status: u16,
+    /// Body of the answer.
+    pub answer: String,
+}
+
+/// Where pending answers are kept; implemented over the registry.
+#[async_trait]
+pub trait Ledger: std::fmt::Debug + Send + Sync + 'static {
+    /// Records answers for group `group`, durable on success, and forgets any of this table with
+    /// that number or a higher one: they belong to a group that never committed.
+    async fn record_pending(&self, tenant: TenantKey, group: i64, answers: Vec<PendingAnswer>) -> Result<(), Cause>;
+
+    /// Says that every group up to `committed` is in the table and no later one is: later pending
+    /// answers are deleted.
+    async fn resolve(&self, tenant: TenantKey, committed: i64) -> Result<(), Cause>;
+}
+
+/// One request to append.
+#[derive(Debug)]
+pub(super) struct Append {
+    pub(super) rows: Rows,
+    pub(super) pending: Option<PendingAnswer>,
+    pub(super) reply: oneshot::Sender<Result<Committed, LakeError>>,
+    /// Room in the queue; given back when the append is done with.
+    pub(super) room: OwnedSemaphorePermit,
+}
+
+/// Where an append landed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Committed {
+    /// Version of the table that holds it.
+    pub version: u64,
+    /// Files of the whole group.
+    pub files: usize,
+}
+
+pub(super) struct Writer {
+    pub(super) tenant: TenantKey,
+    pub(super) table: DeltaTable,
+    pub(super) folder: DataFolder,
+    pub(super) published: Arc<Published>,
+    pub(super) ledger: Arc<dyn Ledger>,
+    pub(super) commit_interval: Duration,
+    pub(super) queue: mpsc::Receiver<Append>,
+}
+
+impl Writer {
+    /// Commits groups until the table is closed or a commit's outcome is unknown.
+    pub(super) async fn run(mut self) {
+        let mut next_commit = Instant::now();
+        while let Some(first) = self.queue.recv().await {
+            tokio::time::sleep_until(next_commit).await;
+            next_commit = Instant::now() + self.commit_interval;
+            let group = self.form_group(first);
+            if let Err(error) = self.commit(group).await {
+                tracing::error!(tenant = %self.tenant, %error, "the table is closed until it is opened again");
+                self.published.mark_broken();
+                // Queued requests were not begun: dropping them answers that nothing was stored.
+                self.queue.close();
+                return;
+            }
+        }
+    }
+
+    fn form_group(&mut self, first: Append) -> Vec<Append> {
+        let mut group = vec![first];
+        while group.len() < GROUP_APPENDS {
+            let Ok(append) = self.queue.try_recv() else { break };
+            group.push(append);
+        }
+        group
+    }
+
+    /// `Err` means that the outcome is unknown and the table must be opened again.
+    async fn commit(&mut self, group: Vec<Append>) -> Result<(), Arc<dyn std::error::Error + Send + Sync>> {
+        let mut batches = Vec::new();
+        let mut files: Vec<Add> = Vec::new();
+        let mut pending = Vec::new();
+        let mut replies = Vec::with_capacity(group.len());
+        for append in group {
+            match append.rows {
+                Rows::Batches(more) => batches.extend(more),
+                Rows::Files(more) => files.extend(more),
+            }
+            pending.extend(append.pending);
+            replies.push((append.reply, append.room));
+        }
+        let number = self.published.last_group() + 1;
+        let prepared = match self.folder.write_sorted(batches).await {
+            Ok(more) => {
+                files.extend(more);
+                if pending.is_empty() {
+                    Ok(())
+                } else {
+                    self.ledger.record_pending(self.tenant, number, pending).await
+                }
+            }
+            Err(error) => Err(error.into()),
+        };
+        if let Err(error) = prepared {
+            let error: Arc<dyn std::error::Error + Send + Sync> = Arc::from(error);
+            tracing::error!(tenant = %self.tenant, %error, "a group of appends was not stored");
+            self.folder.delete_uncommitted(&files).await;
+            for (reply, _) in replies {
+                // A receiver that is gone wants no answer.
+                let _ = reply.send(Err(LakeError::NotStored(Box::new(Arc::clone(&error)))));
+            }
+            return Ok(());
+        }
+        match self.append_to_log(&files, number).await {
+            Ok(version) => {
+                let committed = Committed { version, files: files.len() };
+                for (reply, _) in replies {
+                    let _ = reply.send(Ok(committed));
+                }
+                if version % CHECKPOINT_INTERVAL == 0 {
+                    self.checkpoint();
+                }
+                Ok(())
+            }
+            Err(error) => {
+                let error: Arc<dyn std::error::Error + Send + Sync> = Arc::new(error);
+                for (reply, _) in replies {
+                    let _ = reply.send(Err(LakeError::Interrupted(Box::new(Arc::clone(&error)))));
+                }
+                Err(error)
+            }
+        }
+    }
+
+    async fn append_to_log(&mut self, files: &[Add], number: i64) -> Result<u64, LakeError> {
+        let operation = DeltaOperation::Write {
+            mode: SaveMode::Append,
+            partition_by: Some(vec![DAY.to_owned()]),
+            predicate: None,
+        };
+        let properties = commit_properties().with_application_transaction(Transaction::new(INGEST_APP, number));
+        let snapshot = self.table.snapshot()?.clone();
+        let finalized = CommitBuilder::from(properties)
+            .with_actions(files.iter().cloned().map(Action::Add).collect())
+            .build(Some(&snapshot), self.table.log_store(), operation)
+            .await?;
+        let version = finalized.version();
+        self.table.state = Some(finalized.snapshot());
+        self.published.publish(self.table.clone(), version, number, files);
+        Ok(version)
+    }
+
+    /// Writes a checkpoint beside the next commits. A failure costs only opening time.
+    fn checkpoint(&self) {
+        let table = self.table.clone();
+        let tenant = self.tenant;
+        tokio::spawn(async move {
+            if let Err(error) = deltalake::checkpoints::create_checkpoint(&table, None).await {
+                tracing::warn!(%tenant, %error, "could not write a checkpoint");
+            }
+        });
+    }
+}
