@@ -1,0 +1,8 @@
+//! DataFusion sessions: one fresh session a request, holding one tenant's tables and nothing else.
+
+pub mod bounds;
+pub mod cpu;
+pub mod engine;
+pub mod filter;
+pub mod functions;
+pub mod predicate;

@@ -1,0 +1,211 @@
+//! An anomaly's `where`: one boolean expression over the tenant's activity columns.
+//!
+//! The expression joins the plan as a filter node beside user and window; it is never pasted into
+//! a statement, so nothing in it can widen what the other conditions allow.
+
+use std::sync::{Arc, LazyLock};
+
+use arrow::datatypes::{DataType, SchemaRef};
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::common::{DFSchema, DataFusionError};
+use datafusion::execution::SessionStateBuilder;
+use datafusion::logical_expr::{Expr, ExprSchemable};
+use datafusion::prelude::{SessionConfig, SessionContext};
+
+use super::bounds::{BoundsError, WHERE_BOUNDS, check_text};
+use super::functions::{is_where_function, where_functions};
+use crate::domain::activity::lake_schema;
+
+/// Most nodes of the expression's tree.
+pub const MAX_NODES: usize = 200;
+
+/// Why a `where` is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum WhereError {
+    /// The text is empty.
+    #[error("`where` is empty; leave it out for no filter")]
+    Empty,
+    /// The text exceeds a bound.
+    #[error("`where` is refused: {0}")]
+    Bounds(#[from] BoundsError),
+    /// The text does not parse, names an unknown column or function, or mixes types.
+    #[error("`where` is not a valid expression: {}", first_line(.0))]
+    Invalid(#[source] DataFusionError),
+    /// The expression is not a condition.
+    #[error("`where` must be true or false, but it is of type {0}")]
+    NotBoolean(DataType),
+    /// The expression holds something a condition on one row may not.
+    #[error("`where` may not hold {0}; it is a condition on the columns of one activity")]
+    Forbidden(String),
+    /// The expression is too large.
+    #[error("`where` has more than {MAX_NODES} parts; write long alternatives as IN (…)")]
+    TooLarge,
+}
+
+// Planner messages go on with suggestions and, in debug builds, with a backtrace.
+fn first_line(error: &DataFusionError) -> String {
+    error.strip_backtrace().lines().next().unwrap_or_default().to_owned()
+}
+
+/// Parses and checks a `where`. Runs the planner: call it on the CPU runtime, whose stacks are large.
+///
+/// # Errors
+/// [`WhereError`], each saying what to change.
+pub fn parse_where(text: &str) -> Result<Expr, WhereError> {
+    if text.trim().is_empty() {
+        return Err(WhereError::Empty);
+    }
+    check_text(text, WHERE_BOUNDS)?;
+    let context = context();
+    let schema = DFSchema::try_from(lake_schema()).map_err(WhereError::Invalid)?;
+    let expression = context.parse_sql_expr(text, &schema).map_err(WhereError::Invalid)?;
+    check_tree(&expression)?;
+    let data_type = expression.get_type(&schema).map_err(WhereError::Invalid)?;
+    if data_type != DataType::Boolean {
+        return Err(WhereError::NotBoolean(data_type));
+    }
+    // Coerces and simplifies, so that an expression which cannot run is refused now and not when
+    // the evidence is made.
+    context.create_physical_expr(expression.clone(), &schema).map_err(WhereError::Invalid)?;
+    Ok(expression)
+}
+
+/// Schema that a `where` is written against.
+#[must_use]
+pub fn where_schema() -> SchemaRef {
+    lake_schema()
+}
+
+fn context() -> SessionContext {
+    static CONTEXT: LazyLock<SessionContext> = LazyLock::new(|| {
+        let mut config = SessionConfig::new();
+        config.options_mut().sql_parser.enable_ident_normalization = false;
+        let state = SessionStateBuilder::new()
+            .with_config(config)
+            .with_expr_planners(expression_planners())
+            .with_scalar_functions(where_functions())
+            .build();
+        SessionContext::new_with_state(state)
+    });
+    CONTEXT.clone()
+}
+
+/// Planners of the built-in syntax (`position(x in y)`, `extract(…)`, …) over the allowed functions.
+fn expression_planners() -> Vec<Arc<dyn datafusion::logical_expr::planner::ExprPlanner>> {
+    datafusion::execution::SessionStateDefaults::default_expr_planners()
+}
+
+fn check_tree(expression: &Expr) -> Result<(), WhereError> {
+    let mut nodes = 0_usize;
+    let mut forbidden = None;
+    let walked = expression.apply(|node| {
+        nodes += 1;
+        forbidden = forbidden_part(node);
+        Ok(if forbidden.is_some() { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+    });
+    walked.map_err(WhereError::Invalid)?;
+    match forbidden {
+        Some(part) => Err(WhereError::Forbidden(part)),
+        None if nodes > MAX_NODES && !is_flat_list(expression, nodes) => Err(WhereError::TooLarge),
+        None => Ok(()),
+    }
+}
+
+/// A long `IN (…)` of literals is cheap to plan and to run, so its items do not count.
+fn is_flat_list(expression: &Expr, nodes: usize) -> bool {
+    let mut items = 0_usize;
+    let walked = expression.apply(|node| {
+        if let Expr::InList(list) = node {
+            items += list.list.iter().filter(|item| matches!(item, Expr::Literal(..))).count();
+        }
+        Ok(TreeNodeRecursion::Continue)
+    });
+    walked.is_ok() && nodes - items <= MAX_NODES
+}
+
+/// What makes a node unfit; anything not known to be fit is.
+fn forbidden_part(node: &Expr) -> Option<String> {
+    match node {
+        Expr::Column(_)
+        | Expr::Literal(..)
+        | Expr::BinaryExpr(_)
+        | Expr::Like(_)
+        | Expr::SimilarTo(_)
+        | Expr::Not(_)
+        | Expr::IsNotNull(_)
+        | Expr::IsNull(_)
+        | Expr::IsTrue(_)
+        | Expr::IsFalse(_)
+        | Expr::IsUnknown(_)
+        | Expr::IsNotTrue(_)
+        | Expr::IsNotFalse(_)
+        | Expr::IsNotUnknown(_)
+        | Expr::Negative(_)
+        | Expr::Between(_)
+        | Expr::Case(_)
+        | Expr::Cast(_)
+        | Expr::TryCast(_)
+        | Expr::InList(_) => None,
+        Expr::ScalarFunction(call) if is_where_function(call.name()) => None,
+        Expr::ScalarFunction(call) => Some(format!("the function {}", call.name())),
+        Expr::AggregateFunction(_) => Some("an aggregate".to_owned()),
+        Expr::WindowFunction(_) => Some("a window function".to_owned()),
+        Expr::Exists(_) | Expr::InSubquery(_) | Expr::ScalarSubquery(_) | Expr::SetComparison(_) => {
+            Some("a subquery".to_owned())
+        }
+        Expr::Placeholder(_) => Some("a parameter".to_owned()),
+        _ => Some("this kind of expression".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn conditions_on_columns_are_accepted() {
+        for text in [
+            "actionName = 'Download'",
+            "\"actionName\" = 'Download' AND downloadBytes > 1000000",
+            "serviceName IN ('Box', 'Dropbox') OR lower(fileName) LIKE '%secret%'",
+            "deviceManaged IS NOT TRUE AND NOT isSourceTrusted",
+            "count BETWEEN 1 AND 10",
+            "CASE WHEN fileSize IS NULL THEN false ELSE fileSize > 10 END",
+            "position('x' in fileName) > 0",
+            "regexp_like(sourceIP, '^10\\.')",
+            "CAST(asn AS varchar) = '1'",
+            "activityId > 'a' AND day >= '2026-01-01'",
+            "user = 'x' -- a remark",
+        ] {
+            assert!(parse_where(text).is_ok(), "{text}: {:?}", parse_where(text));
+        }
+        assert!(parse_where(&format!("asn IN ({})", vec!["1"; 1_000].join(","))).is_ok());
+    }
+
+    #[test]
+    fn everything_else_is_refused() {
+        for text in [
+            "", "  ", "1", "'true'", "actionName", "noSuchColumn = 1", "actionname = 'x'",
+            "asn IN (SELECT 1)", "EXISTS (SELECT 1)", "asn = (SELECT 1)", "count(*) > 0", "row_number() OVER () = 1",
+            "random() > 0.5", "now() > 0", "uuid() = 'x'", "repeat('x', 1000000000) = 'x'", "read_parquet('/etc/passwd')",
+            "version() = 'x'", "input_file_name() = 'x'", "1=1) OR (1=1", "1=1; DROP TABLE activities", "1=1 UNION SELECT 1",
+            "$1 = 'x'", "asn = 1 ORDER BY 1", "true LIMIT 1", "activities.asn = other.asn", "user = 'x' /* open",
+        ] {
+            assert!(parse_where(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn bombs_are_refused_without_harm() {
+        let nested = format!("{}true{}", "(".repeat(10_000), ")".repeat(10_000));
+        let within_length = format!("{}true{}", "(".repeat(2_000), ")".repeat(2_000));
+        let plus = format!("{} > 0", vec!["1"; 2_000].join("+"));
+        let or = vec!["true"; 800].join(" OR ");
+        let not = format!("{}true", "NOT ".repeat(1_000));
+        for bomb in [nested, within_length, plus, or, not] {
+            assert!(parse_where(&bomb).is_err(), "{}", &bomb[..40]);
+        }
+        let wide = format!("coalesce({}) IS NULL", vec!["asn"; 300].join(","));
+        assert!(matches!(parse_where(&wide), Err(WhereError::TooLarge)));
+    }
+}
