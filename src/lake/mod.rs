@@ -8,8 +8,12 @@ pub mod data_files;
 pub mod delta;
 pub mod durable_store;
 pub mod error;
+pub mod evidence_files;
 pub mod file_ranges;
 pub mod layout;
 pub mod table;
 pub mod tables;
 pub mod writer;
+
+#[cfg(test)]
+pub(crate) mod testing;

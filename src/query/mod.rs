@@ -5,4 +5,5 @@ pub mod cpu;
 pub mod engine;
 pub mod filter;
 pub mod functions;
+pub mod newest;
 pub mod predicate;

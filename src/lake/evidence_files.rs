@@ -1,0 +1,179 @@
+//! Evidence files: the activities of one anomaly as one immutable Parquet file.
+//!
+//! `evidence/day=<created>/<anomaly>-<n>-<uuid>.parquet`: rows ascending by (timeStamp, activityId), small
+//! row groups, so that an export starts to send after the first of them. The registry's row is the
+//! commit; a file that no row names is garbage. The uuid keeps names unique: the engine's caches are
+//! keyed by path alone.
+
+use std::fs::File;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::compute::CastOptions;
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use futures::{FutureExt, Stream, TryStreamExt};
+use object_store::ObjectStore;
+use object_store::buffered::BufWriter;
+use object_store::path::Path;
+use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+use parquet::arrow::async_writer::AsyncFileWriter;
+use parquet::arrow::{AsyncArrowWriter, ProjectionMask};
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::file::properties::WriterProperties;
+use sha2::{Digest, Sha256};
+use tokio::io::AsyncWriteExt;
+use uuid::Uuid;
+
+use super::error::LakeError;
+use super::layout::EVIDENCE;
+use crate::domain::activity::{COLUMN_COUNT, evidence_schema};
+use crate::domain::anomaly::AnomalyId;
+use crate::domain::day::Day;
+
+/// Rows of a row group: what an export reads before it can send its first row.
+const ROW_GROUP_ROWS: usize = 16 * 1024;
+
+/// Rows that a reader decodes at a time.
+pub const READ_ROWS: usize = 4 * 1024;
+
+/// A written evidence file, durable but not yet referred to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EvidenceFile {
+    /// Path below the tenant's folder.
+    pub path: String,
+    /// Rows in the file.
+    pub rows: u64,
+    /// Size of the file.
+    pub bytes: u64,
+    /// SHA-256 of the file, hex.
+    pub sha256: String,
+}
+
+/// A fresh path for the n-th evidence file of an anomaly.
+#[must_use]
+pub fn evidence_path(anomaly: AnomalyId, n: i64, created_at_ms: i64) -> String {
+    let day = Day::of_time_stamp(created_at_ms).map_or_else(|| "unknown".to_owned(), |d| d.to_string());
+    format!("{EVIDENCE}/day={day}/{anomaly}-{n}-{}.parquet", Uuid::new_v4().simple())
+}
+
+/// Hashes and counts what passes to the store.
+struct HashingWriter {
+    inner: BufWriter,
+    digest: Sha256,
+    bytes: u64,
+}
+
+impl AsyncFileWriter for HashingWriter {
+    fn write(&mut self, data: Bytes) -> BoxFuture<'_, parquet::errors::Result<()>> {
+        async move {
+            self.digest.update(&data);
+            self.bytes += data.len() as u64;
+            self.inner.put(data).await.map_err(|error| parquet::errors::ParquetError::External(Box::new(error)))
+        }
+        .boxed()
+    }
+
+    fn complete(&mut self) -> BoxFuture<'_, parquet::errors::Result<()>> {
+        async move { Ok(self.inner.shutdown().await?) }.boxed()
+    }
+}
+
+/// Writes batches of the evidence columns, leaving out the first `skip` rows, and setting
+/// `threatCategory` to `category` where it is null.
+///
+/// Success means: the file is whole and durable. Nothing refers to it yet; a crash leaves garbage.
+///
+/// # Errors
+/// When reading the batches or writing the file fails; no file is then published.
+pub async fn write_evidence<S>(
+    tenant_store: Arc<dyn ObjectStore>,
+    path: String,
+    mut batches: S,
+    mut skip: usize,
+    category: Option<&str>,
+) -> Result<EvidenceFile, LakeError>
+where
+    S: Stream<Item = Result<RecordBatch, LakeError>> + Unpin,
+{
+    let properties = WriterProperties::builder()
+        .set_compression(Compression::ZSTD(ZstdLevel::default()))
+        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
+        .set_created_by(concat!("anomalake ", env!("CARGO_PKG_VERSION")).to_owned())
+        .build();
+    let inner = BufWriter::new(tenant_store, Path::from(path.as_str()));
+    let writer = HashingWriter { inner, digest: Sha256::new(), bytes: 0 };
+    let mut parquet = AsyncArrowWriter::try_new(writer, evidence_schema(), Some(properties))?;
+    let mut rows = 0_u64;
+    while let Some(batch) = batches.try_next().await? {
+        let skipped = skip.min(batch.num_rows());
+        skip -= skipped;
+        if skipped == batch.num_rows() {
+            continue;
+        }
+        let batch = with_category(&as_evidence(&batch.slice(skipped, batch.num_rows() - skipped))?, category)?;
+        rows += batch.num_rows() as u64;
+        parquet.write(&batch).await?;
+    }
+    parquet.finish().await?;
+    let HashingWriter { digest, bytes, .. } = parquet.into_inner();
+    Ok(EvidenceFile { path, rows, bytes, sha256: hex(&digest.finalize()) })
+}
+
+/// Lower-case hex digits of bytes.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}
+
+/// The same rows in exactly the evidence file's types; queries give string views.
+fn as_evidence(batch: &RecordBatch) -> Result<RecordBatch, LakeError> {
+    let schema = evidence_schema();
+    let strict = CastOptions { safe: false, ..CastOptions::default() };
+    let columns = schema
+        .fields()
+        .iter()
+        .zip(batch.columns())
+        .map(|(field, column)| arrow::compute::cast_with_options(column, field.data_type(), &strict))
+        .collect::<Result<Vec<_>, _>>()?;
+    Ok(RecordBatch::try_new(schema, columns)?)
+}
+
+/// Fills the anomaly's category into rows that bring none.
+fn with_category(batch: &RecordBatch, category: Option<&str>) -> Result<RecordBatch, LakeError> {
+    let Some(category) = category else { return Ok(batch.clone()) };
+    let at = batch.schema().index_of(crate::domain::activity::THREAT_CATEGORY)?;
+    let present = arrow::compute::is_not_null(batch.column(at))?;
+    let fill = arrow::array::StringArray::new_scalar(category);
+    let mut columns = batch.columns().to_vec();
+    columns[at] = arrow::compute::kernels::zip::zip(&present, batch.column(at), &fill)?;
+    Ok(RecordBatch::try_new(batch.schema(), columns)?)
+}
+
+/// Reads the 56 wire columns of an evidence file in order, strings as views.
+///
+/// # Errors
+/// When the file is missing or is no whole Parquet file.
+pub fn read_wire_columns(file: PathBuf) -> Result<ParquetRecordBatchReader, LakeError> {
+    let options = ArrowReaderOptions::new().with_schema(view_schema()).with_page_index_policy(
+        parquet::file::metadata::PageIndexPolicy::Skip,
+    );
+    let builder = ParquetRecordBatchReaderBuilder::try_new_with_options(File::open(file)?, options)?;
+    let mask = ProjectionMask::roots(builder.parquet_schema(), 0..COLUMN_COUNT);
+    Ok(builder.with_projection(mask).with_batch_size(READ_ROWS).build()?)
+}
+
+/// The evidence columns with strings as views: the reader then shares one copy of repeated values.
+fn view_schema() -> SchemaRef {
+    let fields: Vec<Field> = evidence_schema()
+        .fields()
+        .iter()
+        .map(|field| match field.data_type() {
+            DataType::Utf8 => field.as_ref().clone().with_data_type(DataType::Utf8View),
+            _ => field.as_ref().clone(),
+        })
+        .collect();
+    Arc::new(Schema::new(fields))
+}
