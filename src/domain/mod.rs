@@ -5,9 +5,11 @@
 
 pub mod activity;
 pub mod anomaly;
+pub mod availability;
 pub mod clock;
 pub mod day;
 pub mod principal;
+pub mod size_text;
 pub mod tenant;
 pub mod time_text;
 pub mod user_key;

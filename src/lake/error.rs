@@ -41,6 +41,9 @@ pub enum LakeError {
     /// A background task of ours ended abnormally.
     #[error("a background task ended abnormally")]
     Task(#[from] tokio::task::JoinError),
+    /// A file does not hold what the registry says of it: the lake was damaged from outside.
+    #[error("the lake contradicts itself: {0}")]
+    Inconsistent(String),
     /// The table's address could not be formed.
     #[error("the table's address could not be formed")]
     Url(#[from] url::ParseError),

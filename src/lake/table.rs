@@ -116,6 +116,7 @@ impl ActivityTable {
             ledger,
             commit_interval,
             queue: receiver,
+            pending_in_doubt: false,
         };
         cpu.spawn(writer.run());
         let room = Arc::new(Semaphore::new(QUEUE_BYTES));

@@ -32,12 +32,10 @@ const GROUP_APPENDS: usize = 256;
 /// Answer of a request with an idempotency key, as it will be given once the group is committed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PendingAnswer {
-    /// Route that the key belongs to.
-    pub route: String,
     /// The caller's key.
     pub key: String,
-    /// SHA-256 of the request, hex.
-    pub body_hash: String,
+    /// SHA-256 of the request.
+    pub body_hash: [u8; 32],
     /// Status of the answer.
     pub status: u16,
     /// Body of the answer.
@@ -83,6 +81,9 @@ pub(super) struct Writer {
     pub(super) ledger: Arc<dyn Ledger>,
     pub(super) commit_interval: Duration,
     pub(super) queue: mpsc::Receiver<Append>,
+    /// A failed record may have left pending answers of the next number behind. They must be
+    /// forgotten before that number is committed, or they would come true.
+    pub(super) pending_in_doubt: bool,
 }
 
 impl Writer {
@@ -130,10 +131,12 @@ impl Writer {
         let prepared = match self.folder.write_sorted(batches).await {
             Ok(more) => {
                 files.extend(more);
-                if pending.is_empty() {
+                if pending.is_empty() && !self.pending_in_doubt {
                     Ok(())
                 } else {
-                    self.ledger.record_pending(self.tenant, number, pending).await
+                    let recorded = self.ledger.record_pending(self.tenant, number, pending).await;
+                    self.pending_in_doubt = recorded.is_err();
+                    recorded
                 }
             }
             Err(error) => Err(error.into()),

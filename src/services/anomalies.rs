@@ -1,0 +1,165 @@
+//! Anomalies: checked, numbered, stored; their evidence follows when due.
+
+use std::sync::Arc;
+
+use super::Services;
+use super::auth::Actor;
+use super::evidence::chain;
+use crate::domain::anomaly::AnomalyId;
+use crate::domain::time_text::format_time;
+use crate::query::predicate::{WhereError, parse_where};
+use crate::registry::RegistryError;
+use crate::registry::anomalies::{self, Anomaly, NewAnomaly};
+use crate::registry::evidence::{self, Evidence};
+use crate::registry::tenants::Tenant;
+
+/// A creation time may lie this far ahead of the server's clock, in ms: 5 minutes.
+const MAX_AHEAD_MS: i64 = 300_000;
+
+/// Longest text of one field, in bytes.
+const MAX_TEXT_BYTES: usize = 4096;
+
+/// Why an anomaly is refused; nothing was stored.
+#[derive(Debug, thiserror::Error)]
+pub enum AnomalyError {
+    /// A field is missing or wrong.
+    #[error("`{field}` {problem}")]
+    Field {
+        /// The field.
+        field: &'static str,
+        /// What is wrong and what would be right.
+        problem: String,
+    },
+    /// The condition is refused.
+    #[error(transparent)]
+    Where(#[from] WhereError),
+    /// Checking the condition ended abnormally.
+    #[error("the condition could not be checked")]
+    Check(#[from] tokio::task::JoinError),
+    /// The registry failed.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+}
+
+fn field(field: &'static str, problem: impl Into<String>) -> AnomalyError {
+    AnomalyError::Field { field, problem: problem.into() }
+}
+
+fn check(new: &NewAnomaly, now_ms: i64) -> Result<(), AnomalyError> {
+    match &new.user {
+        None if new.where_sql.is_none() => return Err(field("user", "or `where` is needed to choose activities")),
+        Some(user) if user.trim().is_empty() => return Err(field("user", "is empty; leave it out for any user")),
+        _ => {}
+    }
+    if new.from_ms >= new.to_ms {
+        let (from, to) = (format_time(new.from_ms), format_time(new.to_ms));
+        return Err(field("from", format!("({from}) must lie before `to` ({to})")));
+    }
+    if new.created_at_ms > now_ms + MAX_AHEAD_MS {
+        return Err(field("createdAt", "may lie at most 5 minutes ahead of the server's clock"));
+    }
+    if new.score.is_some_and(|score| !score.is_finite()) {
+        return Err(field("score", "must be a finite number"));
+    }
+    let texts = [
+        ("user", &new.user),
+        ("category", &new.category),
+        ("source", &new.source),
+        ("reason", &new.reason),
+        ("activity", &new.activity),
+    ];
+    for (name, text) in texts {
+        if text.as_ref().is_some_and(|text| text.len() > MAX_TEXT_BYTES) {
+            return Err(field(name, format!("has more than {MAX_TEXT_BYTES} bytes")));
+        }
+    }
+    Ok(())
+}
+
+impl Services {
+    /// Stores an anomaly. Success means: durable, with its number; the evidence is pending.
+    ///
+    /// # Errors
+    /// [`AnomalyError`]; nothing was stored then.
+    pub async fn create_anomaly(
+        &self,
+        actor: &Actor,
+        tenant: &Tenant,
+        new: NewAnomaly,
+    ) -> Result<Anomaly, AnomalyError> {
+        let now_ms = self.clock.now_ms();
+        check(&new, now_ms)?;
+        if let Some(condition) = new.where_sql.clone() {
+            self.cpu.spawn(async move { parse_where(&condition).map(drop) }).await??;
+        }
+        let key = tenant.key;
+        let entry_of = {
+            let actor = actor.clone();
+            move |anomaly: &Anomaly| super::audit_entry(&actor, now_ms, Some(key), "anomaly.create", anomaly.id.to_string())
+        };
+        let anomaly = self
+            .registry
+            .write(move |conn| {
+                Box::pin(async move {
+                    let anomaly = anomalies::create(conn, key, &new, now_ms).await?;
+                    crate::registry::audit::append(conn, &entry_of(&anomaly)).await?;
+                    Ok(anomaly)
+                })
+            })
+            .await?;
+        Ok(anomaly)
+    }
+
+    /// The tenant's anomaly of this id with its evidence; those of other tenants do not exist here.
+    ///
+    /// # Errors
+    /// When the registry fails.
+    pub async fn anomaly(
+        &self,
+        tenant: &Tenant,
+        id: AnomalyId,
+    ) -> Result<Option<(Anomaly, Option<Evidence>)>, RegistryError> {
+        let mut conn = self.registry.read().await?;
+        let Some(anomaly) = anomalies::get(&mut conn, tenant.key, id).await? else { return Ok(None) };
+        let evidence = evidence::get(&mut conn, tenant.key, id).await?;
+        Ok(Some((anomaly, evidence)))
+    }
+
+    /// A page of the tenant's anomalies, newest id first, below `before` when given.
+    ///
+    /// # Errors
+    /// When the registry fails.
+    pub async fn list_anomalies(
+        &self,
+        tenant: &Tenant,
+        before: Option<AnomalyId>,
+        limit: u32,
+    ) -> Result<Vec<(Anomaly, Option<Evidence>)>, RegistryError> {
+        let mut conn = self.registry.read().await?;
+        let mut page = Vec::new();
+        for anomaly in anomalies::list(&mut conn, tenant.key, before, limit).await? {
+            let evidence = evidence::get(&mut conn, tenant.key, anomaly.id).await?;
+            page.push((anomaly, evidence));
+        }
+        Ok(page)
+    }
+
+    /// Makes the evidence of anomalies that are due and have none; returns how many were looked at.
+    ///
+    /// # Errors
+    /// When the registry fails. A failure to make one evidence is recorded with its anomaly.
+    pub async fn make_due_evidence(self: &Arc<Self>, limit: u32) -> Result<usize, RegistryError> {
+        let now_ms = self.clock.now_ms();
+        let defaults = self.settings.tenant_limits();
+        let due = evidence::due_without_file(&mut *self.registry.read().await?, &defaults, now_ms, limit).await?;
+        let count = due.len();
+        for anomaly in due {
+            let tenant = crate::registry::tenants::get(&mut *self.registry.read().await?, anomaly.tenant.id).await?;
+            let Some(tenant) = tenant.filter(|t| t.key == anomaly.tenant) else { continue };
+            if let Err(error) = self.evidence(&tenant, &anomaly).await {
+                tracing::warn!(anomaly = %anomaly.id, error = chain(&error), "evidence that is due could not be made");
+            }
+        }
+        Ok(count)
+    }
+}

@@ -1,0 +1,279 @@
+//! Exports: rows as a stream of encoded chunks, produced on the CPU runtime.
+//!
+//! Everything an export holds — its permit, its task, its gauges, its deadline — lives in the body
+//! and is released when the body is dropped, so a client that goes away stops its work.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use arrow::array::RecordBatch;
+use bytes::Bytes;
+use futures::{Stream, StreamExt};
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio_util::task::AbortOnDropHandle;
+
+use super::Services;
+use super::evidence::{EvidenceError, chain, filter_of};
+use super::metrics::Running;
+use crate::domain::activity::{ACTIVITY_ID, COLUMNS, TIME_STAMP, wire_schema};
+use crate::domain::availability::{Availability, Window};
+use crate::formats::ndjson_out::NdjsonEncoder;
+use crate::formats::wire_csv::{WireCsvEncoder, WireCsvOptions};
+use crate::formats::{BatchEncoder, EncodeError};
+use crate::lake::error::LakeError;
+use crate::lake::evidence_files::read_wire_columns;
+use crate::query::engine::into_lake;
+use crate::registry::RegistryError;
+use crate::registry::anomalies::Anomaly;
+use crate::registry::tenants::Tenant;
+
+/// Size of a chunk of the body, in bytes.
+const CHUNK_BYTES: usize = 256 * 1024;
+
+/// Chunks between the encoder and the network: enough to overlap, few enough to bound memory.
+const CHUNKS_AHEAD: usize = 2;
+
+/// How rows are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExportFormat {
+    /// The wire dialect of CSV.
+    Csv(WireCsvOptions),
+    /// One JSON object per line.
+    Ndjson,
+}
+
+impl ExportFormat {
+    fn encoder(self) -> Result<Box<dyn BatchEncoder>, EncodeError> {
+        Ok(match self {
+            Self::Csv(options) => Box::new(WireCsvEncoder::new(&wire_schema(), options)?),
+            Self::Ndjson => Box::new(NdjsonEncoder::new(&wire_schema())?),
+        })
+    }
+
+    /// Media type of the format.
+    #[must_use]
+    pub const fn content_type(self) -> &'static str {
+        match self {
+            Self::Csv(_) => "text/csv;charset=utf-8",
+            Self::Ndjson => "application/x-ndjson",
+        }
+    }
+}
+
+/// Failure of an export.
+#[derive(Debug, thiserror::Error)]
+pub enum ExportError {
+    /// Too many exports run; try again later.
+    #[error("too many exports are running")]
+    Busy {
+        /// When to try again.
+        retry_after: Duration,
+    },
+    /// The evidence is not to be had.
+    #[error(transparent)]
+    Evidence(#[from] EvidenceError),
+    /// The rows could not be encoded.
+    #[error(transparent)]
+    Encode(#[from] EncodeError),
+    /// The lake failed.
+    #[error(transparent)]
+    Lake(#[from] LakeError),
+    /// The registry failed.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    /// The export took longer than it may.
+    #[error("the export took longer than {}", humantime::format_duration(*.0))]
+    TimedOut(Duration),
+}
+
+/// An export that has begun.
+#[derive(Debug)]
+pub struct Export {
+    /// Rows that will come, where that is known before the first.
+    pub rows: Option<u64>,
+    /// Media type.
+    pub content_type: &'static str,
+    /// The bytes. An error after the first chunk means that the answer is incomplete.
+    pub body: ExportBody,
+}
+
+/// The chunks of an export.
+#[derive(Debug)]
+pub struct ExportBody {
+    chunks: mpsc::Receiver<Result<Bytes, io::Error>>,
+    bytes: prometheus_client::metrics::counter::Counter,
+    _task: AbortOnDropHandle<()>,
+    _permit: OwnedSemaphorePermit,
+    _running: Running,
+}
+
+impl Stream for ExportBody {
+    type Item = Result<Bytes, io::Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let next = self.chunks.poll_recv(context);
+        if let Poll::Ready(Some(Ok(chunk))) = &next {
+            self.bytes.inc_by(chunk.len() as u64);
+        }
+        next
+    }
+}
+
+type Batches = Pin<Box<dyn Stream<Item = Result<RecordBatch, ExportError>> + Send>>;
+
+impl Services {
+    /// Whether the wire contract serves this anomaly's activities now.
+    #[must_use]
+    pub fn availability(&self, tenant: &Tenant, anomaly: &Anomaly) -> Availability {
+        let limits = self.limits(tenant);
+        let window =
+            Window { availability_delay_ms: limits.availability_delay_ms, recency_ms: limits.recency_ms };
+        Availability::of(anomaly.created_at_ms, tenant.anomalous_activity_since_ms, window, self.clock.now_ms())
+    }
+
+    /// The evidence of an anomaly as the wire contract gives it: the newest activities up to the
+    /// tenant's cap, ascending. The caller has checked [`Services::availability`].
+    ///
+    /// # Errors
+    /// [`ExportError`] before the first byte.
+    pub async fn export_evidence(
+        &self,
+        tenant: &Tenant,
+        anomaly: &Anomaly,
+        format: ExportFormat,
+    ) -> Result<Export, ExportError> {
+        let permit = self.export_permit().await?;
+        let file = self.evidence(tenant, anomaly).await?;
+        let path = self.evidence_file_path(tenant, &file);
+        let opened = self.cpu.spawn(async move { read_wire_columns(path) }).await.map_err(LakeError::Task)?;
+        let reader = match opened {
+            // Replaced between the look-up and the opening: the registry names the new file by now.
+            Err(LakeError::Io(error)) if error.kind() == io::ErrorKind::NotFound => {
+                let file = self.evidence(tenant, anomaly).await?;
+                read_wire_columns(self.evidence_file_path(tenant, &file))?
+            }
+            opened => opened?,
+        };
+        let rows = u64::try_from(file.rows).unwrap_or(0);
+        let batches = futures::stream::iter(reader).map(|batch| batch.map_err(|e| LakeError::Arrow(e).into()));
+        self.start_export(permit, format, Box::pin(batches), Some(rows))
+    }
+
+    /// The activities of an anomaly as of now: no flag, delay, recency or cap; ascending.
+    ///
+    /// # Errors
+    /// [`ExportError`] before the first byte.
+    pub async fn export_live(
+        &self,
+        tenant: &Tenant,
+        anomaly: &Anomaly,
+        format: ExportFormat,
+        limit: Option<usize>,
+    ) -> Result<Export, ExportError> {
+        let permit = self.export_permit().await?;
+        let table = self.lake.table(tenant.key).await?;
+        let (engine, anomaly) = (Arc::clone(&self.engine), anomaly.clone());
+        let planned = self.cpu.spawn(async move {
+            let filter = filter_of(&anomaly).map_err(EvidenceError::from)?;
+            let (rows, _) = engine.activities(&table, &filter).await?;
+            let column = |name: &str| datafusion::logical_expr::col(format!("\"{name}\""));
+            let order = [TIME_STAMP, ACTIVITY_ID].map(|name| column(name).sort(true, false)).to_vec();
+            let wire = COLUMNS.iter().map(|c| column(c.name)).collect::<Vec<_>>();
+            let mut rows = rows.sort(order).map_err(into_lake)?;
+            if limit.is_some() {
+                rows = rows.limit(0, limit).map_err(into_lake)?;
+            }
+            let stream = rows.select(wire).map_err(into_lake)?.execute_stream().await.map_err(into_lake)?;
+            let batches = stream.map(|batch| batch.map_err(|e| into_lake(e).into()));
+            Ok::<Batches, ExportError>(Box::pin(batches))
+        });
+        let batches = tokio::time::timeout(self.settings.export_timeout, planned)
+            .await
+            .map_err(|_| ExportError::TimedOut(self.settings.export_timeout))?
+            .map_err(LakeError::Task)??;
+        self.start_export(permit, format, batches, None)
+    }
+
+    async fn export_permit(&self) -> Result<OwnedSemaphorePermit, ExportError> {
+        let wait = self.settings.queue_timeout;
+        let busy = || ExportError::Busy { retry_after: Duration::from_secs(5) };
+        let permit = tokio::time::timeout(wait, Arc::clone(&self.export_permits).acquire_owned());
+        permit.await.map_err(|_| busy())?.map_err(|_| busy())
+    }
+
+    fn start_export(
+        &self,
+        permit: OwnedSemaphorePermit,
+        format: ExportFormat,
+        batches: Batches,
+        rows: Option<u64>,
+    ) -> Result<Export, ExportError> {
+        let (sender, chunks) = mpsc::channel(CHUNKS_AHEAD);
+        let encoder = format.encoder()?;
+        let deadline = self.settings.export_timeout;
+        let task_running = Running::on(&self.metrics.export_tasks);
+        let task = self.cpu.spawn(async move {
+            let _running = task_running;
+            let encoded = tokio::time::timeout(deadline, encode(batches, encoder, &sender, rows)).await;
+            let failed = match encoded {
+                Ok(Ok(())) => return,
+                Ok(Err(error)) => error,
+                Err(_) => ExportError::TimedOut(deadline),
+            };
+            tracing::error!(error = chain(&failed), "an export broke off");
+            // The receiver is gone when the client is; then nobody needs to know.
+            let _ = sender.send(Err(io::Error::other("the export broke off"))).await;
+        });
+        let body = ExportBody {
+            chunks,
+            bytes: self.metrics.export_bytes.clone(),
+            _task: task,
+            _permit: permit,
+            _running: Running::on(&self.metrics.exports_running),
+        };
+        Ok(Export { rows, content_type: format.content_type(), body })
+    }
+}
+
+/// Encodes batch after batch into chunks until the end, or until nobody listens.
+async fn encode(
+    mut batches: Batches,
+    mut encoder: Box<dyn BatchEncoder>,
+    chunks: &mpsc::Sender<Result<Bytes, io::Error>>,
+    promised: Option<u64>,
+) -> Result<(), ExportError> {
+    let mut buffer = Vec::with_capacity(CHUNK_BYTES + CHUNK_BYTES / 4);
+    let mut first = true;
+    let mut written = 0_u64;
+    encoder.begin(&mut buffer)?;
+    while let Some(batch) = batches.next().await {
+        let batch = batch?;
+        let mut row = 0;
+        while row < batch.num_rows() {
+            // The first chunk is small, so that the first row is on its way early.
+            let limit = if first { 16 * 1024 } else { CHUNK_BYTES };
+            row = encoder.encode(&batch, row, &mut buffer, limit)?;
+            if buffer.len() >= limit {
+                let chunk = std::mem::replace(&mut buffer, Vec::with_capacity(CHUNK_BYTES + CHUNK_BYTES / 4));
+                if chunks.send(Ok(chunk.into())).await.is_err() {
+                    return Ok(());
+                }
+                first = false;
+            }
+        }
+        written += batch.num_rows() as u64;
+    }
+    if let Some(promised) = promised.filter(|promised| *promised != written) {
+        let found = format!("the evidence file holds {written} rows where {promised} are recorded");
+        return Err(LakeError::Inconsistent(found).into());
+    }
+    encoder.finish(&mut buffer)?;
+    if !buffer.is_empty() {
+        // Nobody listens any more: nothing is left to do.
+        let _ = chunks.send(Ok(buffer.into())).await;
+    }
+    Ok(())
+}

@@ -1,0 +1,316 @@
+//! Ingest: a body of activities, decoded on the CPU runtime, committed to the tenant's table once.
+
+use std::collections::{BTreeMap, HashMap};
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use arrow::array::RecordBatch;
+use bytes::Bytes;
+use futures::StreamExt;
+use futures::stream::BoxStream;
+use serde::Serialize;
+use tokio::sync::mpsc;
+
+use super::Services;
+use super::evidence::chain;
+use super::ledger::INGEST_ROUTE;
+use super::metrics::Running;
+use crate::domain::day::Day;
+use crate::domain::tenant::TenantKey;
+use crate::formats::input::channel_reader::{BodyDigest, ChannelReader, ChannelWriter, channel, spool};
+use crate::formats::input::decompress::{ContentEncoding, Decompress};
+use crate::formats::input::{
+    DecodeError, DecodeOptions, DecodeReport, Format, NATIVE_SOURCE, OnError, Peek, RecordError, SinkClosed,
+    decode_ndjson, decode_parquet,
+};
+use crate::lake::data_files::DataFiles;
+use crate::lake::error::LakeError;
+use crate::lake::table::ActivityTable;
+use crate::lake::writer::PendingAnswer;
+use crate::registry::RegistryError;
+use crate::registry::idempotency::{self, KeyState};
+
+/// Chunks of a body between the network and the decoder.
+const BODY_CHUNKS: usize = 16;
+
+/// Batches between the decoder and the file writer.
+const BATCHES_AHEAD: usize = 2;
+
+/// One body of activities.
+pub struct IngestRequest {
+    /// Whose activities these are.
+    pub tenant: TenantKey,
+    /// Format; found by content when absent.
+    pub format: Option<Format>,
+    /// Compression; found by content when absent.
+    pub encoding: Option<ContentEncoding>,
+    /// What a bad record does to the others.
+    pub on_error: OnError,
+    /// The caller's idempotency key.
+    pub key: Option<String>,
+    /// The bytes.
+    pub body: BoxStream<'static, io::Result<Bytes>>,
+}
+
+impl std::fmt::Debug for IngestRequest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("IngestRequest").field("tenant", &self.tenant).field("format", &self.format).finish_non_exhaustive()
+    }
+}
+
+/// What became of a body that was stored.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct IngestAnswer {
+    /// Records stored.
+    pub accepted: u64,
+    /// Records refused; only with `on_error=skip` beside stored ones.
+    pub rejected: u64,
+    /// Records left out because the lake has them already; deduplication is not asked for, so none.
+    pub duplicates: u64,
+    /// How many stored records carried each key that is not stored.
+    pub unknown_keys: BTreeMap<String, u64>,
+    /// Stored records whose `tenantId` named another tenant and was replaced.
+    pub tenant_id_replaced: u64,
+    /// UTC days of the stored records.
+    #[schema(value_type = Vec<String>, example = json!(["2026-11-22"]))]
+    pub days: Vec<Day>,
+    /// The first 20 refusals.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<Object>)]
+    pub errors: Vec<RecordError>,
+}
+
+impl From<DecodeReport> for IngestAnswer {
+    fn from(report: DecodeReport) -> Self {
+        Self {
+            accepted: report.accepted,
+            rejected: report.rejected,
+            duplicates: 0,
+            unknown_keys: report.unknown_keys,
+            tenant_id_replaced: report.tenant_id_replaced,
+            days: report.days.into_keys().collect(),
+            errors: report.errors,
+        }
+    }
+}
+
+/// An ingest that is done; the rows are durable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ingested {
+    /// Status of the answer.
+    pub status: u16,
+    /// [`IngestAnswer`] as JSON, byte for byte the same for every repeat of a key.
+    pub answer: String,
+    /// The key was known: this is the first request's answer, and nothing was stored again.
+    pub replayed: bool,
+    /// Data files written, none for a repeat.
+    pub files: usize,
+}
+
+/// Failure of an ingest.
+#[derive(Debug, thiserror::Error)]
+pub enum IngestError {
+    /// Too many ingests run; nothing was stored. Try again later.
+    #[error("too many ingests are running")]
+    Busy {
+        /// When to try again.
+        retry_after: Duration,
+    },
+    /// The key was used with another body; nothing was stored.
+    #[error("the idempotency key was used with another body; use a new key for new data")]
+    KeyConflict,
+    /// The input is bad; nothing was stored.
+    #[error(transparent)]
+    Decode(#[from] DecodeError),
+    /// The lake failed; see there what was stored.
+    #[error(transparent)]
+    Lake(#[from] LakeError),
+    /// The registry failed; nothing was stored.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    /// The answer could not be written down; nothing was stored.
+    #[error("the answer could not be written")]
+    Answer(#[from] serde_json::Error),
+}
+
+/// One lock per idempotency key in use.
+#[derive(Debug, Default)]
+pub struct KeysInUse(Mutex<HashMap<(TenantKey, String), Weak<tokio::sync::Mutex<()>>>>);
+
+impl KeysInUse {
+    fn of(&self, tenant: TenantKey, key: &str) -> Arc<tokio::sync::Mutex<()>> {
+        let mut keys = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let name = (tenant, key.to_owned());
+        if let Some(lock) = keys.get(&name).and_then(Weak::upgrade) {
+            return lock;
+        }
+        keys.retain(|_, lock| lock.strong_count() > 0);
+        let lock = Arc::default();
+        keys.insert(name, Arc::downgrade(&lock));
+        lock
+    }
+}
+
+impl Services {
+    /// Stores a body of activities. Success means: every accepted record is committed, on stable
+    /// storage, and in the answer of every query that starts from now on.
+    ///
+    /// The work goes on when the caller stops waiting: a body that arrived whole is stored.
+    ///
+    /// # Errors
+    /// [`IngestError`]; unless it is [`LakeError::Interrupted`], nothing was stored.
+    pub async fn ingest(self: &Arc<Self>, request: IngestRequest) -> Result<Ingested, IngestError> {
+        let services = Arc::clone(self);
+        let task = tokio::spawn(async move { services.run_ingest(request).await });
+        task.await.map_err(LakeError::Task)?
+    }
+
+    async fn run_ingest(&self, request: IngestRequest) -> Result<Ingested, IngestError> {
+        let busy = || IngestError::Busy { retry_after: Duration::from_secs(2) };
+        let turn = tokio::time::timeout(self.settings.queue_timeout, self.ingest_permits.acquire());
+        let _permit = turn.await.map_err(|_| busy())?.map_err(|_| busy())?;
+        let _running = Running::on(&self.metrics.ingests_running);
+
+        let table = self.lake.table(request.tenant).await?;
+        let Some(key) = request.key.clone() else { return self.store(&table, request).await };
+        let lock = self.keys_in_use.of(request.tenant, &key);
+        let _in_use = lock.lock().await;
+        let now_ms = self.clock.now_ms();
+        let known =
+            idempotency::find(&mut *self.registry.read().await?, request.tenant, INGEST_ROUTE, &key, now_ms).await?;
+        // A pending key of a committed group is done, it just was not marked yet. One of a later
+        // group belongs to an attempt that failed.
+        let done = known.filter(|k| k.state == KeyState::Done || k.group <= table.last_group());
+        let Some(done) = done else { return self.store(&table, request).await };
+        let (writer, reader) = channel(BODY_CHUNKS);
+        let digest = self.cpu.spawn_blocking(move || reader.finish());
+        let (digest, ()) = tokio::join!(digest, pump(request.body, writer));
+        let digest = digest.map_err(LakeError::Task)?.map_err(DecodeError::Read)?;
+        if sha256_bytes(&digest) != Some(done.body_hash) {
+            return Err(IngestError::KeyConflict);
+        }
+        let answer = String::from_utf8_lossy(&done.answer_body).into_owned();
+        Ok(Ingested { status: done.answer_status, answer, replayed: true, files: 0 })
+    }
+
+    async fn store(&self, table: &Arc<ActivityTable>, request: IngestRequest) -> Result<Ingested, IngestError> {
+        let options = DecodeOptions {
+            on_error: request.on_error,
+            source: NATIVE_SOURCE.to_owned(),
+            max_record_bytes: usize::try_from(self.settings.max_record).unwrap_or(usize::MAX),
+            max_inflated_bytes: self.settings.max_body,
+            ..DecodeOptions::new(request.tenant.id, self.clock.now_ms())
+        };
+        let (writer, reader) = channel(BODY_CHUNKS);
+        let (sender, batches) = mpsc::channel(BATCHES_AHEAD);
+        let (format, encoding, tmp) = (request.format, request.encoding, self.tmp.clone());
+        let decoding = self.cpu.spawn_blocking(move || decode(reader, format, encoding, &options, tmp, &sender));
+        let collecting = self.cpu.spawn(collect(batches, table.data_files()));
+        let (decoded, collected, ()) = tokio::join!(decoding, collecting, pump(request.body, writer));
+        let (files, write_error) = collected.map_err(LakeError::Task)?;
+        if let Some(error) = write_error {
+            files.discard().await;
+            return Err(error.into());
+        }
+        let (report, digest) = match decoded.map_err(LakeError::Task)? {
+            Ok(decoded) => decoded,
+            Err(error) => {
+                files.discard().await;
+                if let DecodeError::Rejected(rejection) = &error {
+                    self.metrics.records_rejected.inc_by(rejection.rejected);
+                }
+                return Err(error.into());
+            }
+        };
+        let (accepted, rejected) = (report.accepted, report.rejected);
+        let answer = serde_json::to_string(&IngestAnswer::from(report))?;
+        let status = 200;
+        let pending = request.key.and_then(|key| {
+            Some(PendingAnswer { key, body_hash: sha256_bytes(&digest)?, status, answer: answer.clone() })
+        });
+        let keyed = pending.is_some();
+        let rows = files.finish().await?;
+        let committed = table.append(rows, pending).await?;
+        self.metrics.activities_stored.inc_by(accepted);
+        self.metrics.records_rejected.inc_by(rejected);
+        if keyed {
+            self.mark_keys_done(table).await;
+        }
+        Ok(Ingested { status, answer, replayed: false, files: committed.files })
+    }
+
+    /// Notes that the table holds the groups so far. A failure is harmless: the table itself tells.
+    async fn mark_keys_done(&self, table: &ActivityTable) {
+        let (tenant, group) = (table.tenant(), table.last_group());
+        let marked = self.registry.write(move |conn| {
+            Box::pin(async move { idempotency::mark_done(conn, tenant, INGEST_ROUTE, group).await })
+        });
+        if let Err(error) = marked.await {
+            tracing::warn!(%tenant, error = chain(&error), "could not mark idempotency keys as done");
+        }
+    }
+}
+
+fn sha256_bytes(digest: &BodyDigest) -> Option<[u8; 32]> {
+    let mut bytes = [0; 32];
+    for (i, byte) in bytes.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(digest.sha256.get(2 * i..2 * i + 2)?, 16).ok()?;
+    }
+    Some(bytes)
+}
+
+/// Passes the body on until it ends, breaks off, or nobody reads it.
+async fn pump(mut body: BoxStream<'static, io::Result<Bytes>>, writer: ChannelWriter) {
+    while let Some(chunk) = body.next().await {
+        match chunk {
+            Ok(chunk) => {
+                if writer.send(chunk).await.is_err() {
+                    return;
+                }
+            }
+            Err(error) => {
+                // A reader that is gone has its answer already.
+                let _ = writer.fail(error).await;
+                return;
+            }
+        }
+    }
+    let _ = writer.finish().await;
+}
+
+/// Collects batches into data files; on a failure the files written so far come with it.
+async fn collect(mut batches: mpsc::Receiver<RecordBatch>, mut files: DataFiles) -> (DataFiles, Option<LakeError>) {
+    while let Some(batch) = batches.recv().await {
+        if let Err(error) = files.push(batch).await {
+            return (files, Some(error));
+        }
+    }
+    (files, None)
+}
+
+fn decode(
+    mut reader: ChannelReader,
+    format: Option<Format>,
+    encoding: Option<ContentEncoding>,
+    options: &DecodeOptions,
+    tmp: PathBuf,
+    batches: &mpsc::Sender<RecordBatch>,
+) -> Result<(DecodeReport, BodyDigest), DecodeError> {
+    let mut sink = |batch| batches.blocking_send(batch).map_err(|_| SinkClosed);
+    let mut raw = Peek::new(&mut reader)?;
+    let encoding = encoding.unwrap_or_else(|| ContentEncoding::of_content(raw.head()));
+    let mut input = Peek::new(Decompress::new(&mut raw, encoding, options.max_inflated_bytes)?)?;
+    let format = format.unwrap_or_else(|| Format::of_content(input.head()));
+    let report = match format {
+        Format::Ndjson => decode_ndjson(&mut input, options, &mut sink)?,
+        Format::Parquet => {
+            let file = spool(&mut input, &tmp, options.max_inflated_bytes)?;
+            decode_parquet(file, options, &mut sink)?
+        }
+    };
+    drop(input);
+    Ok((report, reader.finish()?))
+}

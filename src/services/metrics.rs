@@ -1,0 +1,135 @@
+//! What the server counts about itself, for Prometheus. No tenant and no user is named.
+
+use std::fmt;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::sync::atomic::AtomicU64;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::{Registry, Unit};
+
+/// Labels of a request.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct RequestLabels {
+    /// Method.
+    pub method: String,
+    /// Route template, never a path with ids.
+    pub route: String,
+    /// Status.
+    pub status: u16,
+}
+
+/// Every series of the server.
+pub struct Metrics {
+    registry: Mutex<Registry>,
+    /// Requests answered.
+    pub requests: Family<RequestLabels, Counter>,
+    /// Time from a request to the head of its answer.
+    pub request_seconds: Histogram,
+    /// Exports whose body is not finished.
+    pub exports_running: Gauge,
+    /// Tasks that scan or encode for an export.
+    pub export_tasks: Gauge,
+    /// Bytes of exports handed to the network.
+    pub export_bytes: Counter,
+    /// Ingests under way.
+    pub ingests_running: Gauge,
+    /// Activities stored.
+    pub activities_stored: Counter,
+    /// Records refused.
+    pub records_rejected: Counter,
+    /// Evidence files made.
+    pub evidence_made: Counter,
+    /// Attempts to make evidence that failed.
+    pub evidence_failed: Counter,
+    /// Activities tables that are open.
+    pub open_tables: Gauge,
+    /// Registry transactions committed.
+    pub registry_commits: Gauge<u64, AtomicU64>,
+    /// Writes in those transactions.
+    pub registry_writes: Gauge<u64, AtomicU64>,
+}
+
+impl fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Metrics").finish_non_exhaustive()
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut registry = Registry::with_prefix("anomalake");
+        let metrics = Self {
+            requests: Family::default(),
+            request_seconds: Histogram::new(exponential_buckets(0.000_5, 2.0, 18)),
+            exports_running: Gauge::default(),
+            export_tasks: Gauge::default(),
+            export_bytes: Counter::default(),
+            ingests_running: Gauge::default(),
+            activities_stored: Counter::default(),
+            records_rejected: Counter::default(),
+            evidence_made: Counter::default(),
+            evidence_failed: Counter::default(),
+            open_tables: Gauge::default(),
+            registry_commits: Gauge::default(),
+            registry_writes: Gauge::default(),
+            registry: Mutex::default(),
+        };
+        registry.register("requests", "requests answered", metrics.requests.clone());
+        registry.register_with_unit(
+            "request",
+            "time from a request to the head of its answer",
+            Unit::Seconds,
+            metrics.request_seconds.clone(),
+        );
+        registry.register("exports_running", "exports whose body is not finished", metrics.exports_running.clone());
+        registry.register("export_tasks", "tasks that scan or encode for an export", metrics.export_tasks.clone());
+        registry.register("export_bytes", "bytes of exports handed to the network", metrics.export_bytes.clone());
+        registry.register("ingests_running", "ingests under way", metrics.ingests_running.clone());
+        registry.register("activities_stored", "activities stored", metrics.activities_stored.clone());
+        registry.register("records_rejected", "records refused by ingests", metrics.records_rejected.clone());
+        registry.register("evidence_made", "evidence files made", metrics.evidence_made.clone());
+        registry.register("evidence_failed", "failed attempts to make evidence", metrics.evidence_failed.clone());
+        registry.register("open_tables", "activities tables that are open", metrics.open_tables.clone());
+        registry.register("registry_commits", "registry transactions committed", metrics.registry_commits.clone());
+        registry.register("registry_writes", "writes in registry transactions", metrics.registry_writes.clone());
+        *metrics.registry.lock().unwrap_or_else(PoisonError::into_inner) = registry;
+        metrics
+    }
+}
+
+impl Metrics {
+    /// The series in the OpenMetrics text format.
+    ///
+    /// # Errors
+    /// When formatting fails.
+    pub fn text(&self) -> Result<String, fmt::Error> {
+        let mut text = String::new();
+        encode(&mut text, &self.registry.lock().unwrap_or_else(PoisonError::into_inner))?;
+        Ok(text)
+    }
+}
+
+/// Counts one more on a gauge until it is dropped.
+#[derive(Debug)]
+pub struct Running(Gauge);
+
+impl Running {
+    /// Counts from now on.
+    #[must_use]
+    pub fn on(gauge: &Gauge) -> Self {
+        gauge.inc();
+        Self(gauge.clone())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}

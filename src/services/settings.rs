@@ -1,0 +1,230 @@
+//! Settings of the server, from its TOML file; every one has a default.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::path::Path;
+use std::time::Duration;
+
+use serde::de::{self, Deserializer, Visitor};
+use serde::Deserialize;
+
+use crate::domain::day::DAY_MS;
+use crate::domain::size_text::parse_size;
+use crate::domain::time_text::parse_span;
+use crate::registry::settings::Limits;
+
+/// Settings of the server.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub struct ServerSettings {
+    /// Largest inflated body of an ingest, in bytes. Default 16 GiB.
+    #[serde(deserialize_with = "size")]
+    pub max_body: u64,
+    /// Largest record of an ingest, in bytes. Default 1 MiB.
+    #[serde(deserialize_with = "size")]
+    pub max_record: u64,
+    /// Ingests that decode at the same time; more wait. Default 4.
+    pub max_ingests: usize,
+    /// Exports that run at the same time; more wait, then are refused. Default 64.
+    pub max_exports: usize,
+    /// How long a request waits for its turn before it is refused. Default 30 s.
+    #[serde(deserialize_with = "span")]
+    pub queue_timeout: Duration,
+    /// Longest time of one export, from the request to its last byte. Default 1 h.
+    #[serde(deserialize_with = "span")]
+    pub export_timeout: Duration,
+    /// Longest time of making one anomaly's evidence. Default 5 min.
+    #[serde(deserialize_with = "span")]
+    pub evidence_timeout: Duration,
+    /// Memory that one query's operators may reserve, in bytes; at least 128 MiB. Default 512 MiB.
+    #[serde(deserialize_with = "size")]
+    pub query_memory: u64,
+    /// Spill files that one query may write, in bytes. Default 20 GiB.
+    #[serde(deserialize_with = "size")]
+    pub query_spill: u64,
+    /// Shortest time between two commits of one tenant's activities. Default 100 ms.
+    #[serde(deserialize_with = "span")]
+    pub commit_interval: Duration,
+    /// Defaults of the tenants' limits.
+    pub tenant: TenantDefaults,
+}
+
+/// Limits of a tenant that has none of its own.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub struct TenantDefaults {
+    /// Time from an anomaly's creation until its activities are available. Default 12 h.
+    #[serde(deserialize_with = "span")]
+    pub availability_delay: Duration,
+    /// Time from an anomaly's creation during which its activities are available. Default 15 d.
+    #[serde(deserialize_with = "span")]
+    pub recency: Duration,
+    /// Most activities of an anomaly that are returned. Default 100,000.
+    pub max_activities: u32,
+    /// Time from an activity's `timeStamp` during which it is kept. Default 100 d.
+    #[serde(deserialize_with = "span")]
+    pub activity_retention: Duration,
+}
+
+impl Default for ServerSettings {
+    fn default() -> Self {
+        Self {
+            max_body: 16 << 30,
+            max_record: 1 << 20,
+            max_ingests: 4,
+            max_exports: 64,
+            queue_timeout: Duration::from_secs(30),
+            export_timeout: Duration::from_secs(3600),
+            evidence_timeout: Duration::from_secs(300),
+            query_memory: 512 << 20,
+            query_spill: 20 << 30,
+            commit_interval: Duration::from_millis(100),
+            tenant: TenantDefaults::default(),
+        }
+    }
+}
+
+impl Default for TenantDefaults {
+    fn default() -> Self {
+        let days = |n: i64| Duration::from_millis((n * DAY_MS).unsigned_abs());
+        Self {
+            availability_delay: Duration::from_secs(12 * 3600),
+            recency: days(15),
+            max_activities: 100_000,
+            activity_retention: days(100),
+        }
+    }
+}
+
+/// A settings file that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    /// The file cannot be read.
+    #[error("cannot read the settings file {path}")]
+    Read {
+        /// The file.
+        path: String,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// The file's content is wrong; the message shows line and column.
+    #[error("the settings file {path} is wrong: {source}")]
+    Parse {
+        /// The file.
+        path: String,
+        /// What is wrong where.
+        source: Box<toml::de::Error>,
+    },
+    /// A value lies outside its range.
+    #[error("the setting `{name}` must be {range}")]
+    Range {
+        /// Name of the setting.
+        name: &'static str,
+        /// What it may be.
+        range: &'static str,
+    },
+}
+
+impl ServerSettings {
+    /// Reads a TOML file.
+    ///
+    /// # Errors
+    /// [`SettingsError`], naming the file and, for wrong content, line and column.
+    pub fn load(path: &Path) -> Result<Self, SettingsError> {
+        let shown = || path.display().to_string();
+        let text = std::fs::read_to_string(path).map_err(|source| SettingsError::Read { path: shown(), source })?;
+        let settings: Self = toml::from_str(&text)
+            .map_err(|source| SettingsError::Parse { path: shown(), source: Box::new(source) })?;
+        settings.check()?;
+        Ok(settings)
+    }
+
+    fn check(&self) -> Result<(), SettingsError> {
+        let range = |ok: bool, name, range| if ok { Ok(()) } else { Err(SettingsError::Range { name, range }) };
+        // Below 100 MiB grouping under memory pressure can wait for ever in the engine.
+        range(self.query_memory >= 128 << 20, "query-memory", "at least 128MiB")?;
+        range(self.max_ingests >= 1, "max-ingests", "at least 1")?;
+        range(self.max_exports >= 1, "max-exports", "at least 1")?;
+        range(self.max_record >= 1 << 10 && self.max_record <= 64 << 20, "max-record", "from 1KiB to 64MiB")?;
+        range(self.tenant.max_activities >= 1, "tenant.max-activities", "at least 1")?;
+        range(
+            self.tenant.recency <= self.tenant.activity_retention,
+            "tenant.recency",
+            "at most tenant.activity-retention",
+        )
+    }
+
+    /// The tenants' default limits as the registry counts them.
+    #[must_use]
+    pub fn tenant_limits(&self) -> Limits {
+        let ms = |span: Duration| i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
+        Limits {
+            availability_delay_ms: ms(self.tenant.availability_delay),
+            recency_ms: ms(self.tenant.recency),
+            max_activities: i64::from(self.tenant.max_activities),
+            activity_retention_ms: ms(self.tenant.activity_retention),
+        }
+    }
+}
+
+fn span<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    deserializer.deserialize_str(Text { expecting: "a duration such as \"12h\"", parse: parse_span, kind: PhantomData })
+}
+
+fn size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    deserializer.deserialize_str(Text { expecting: "a size such as \"256MiB\"", parse: parse_size, kind: PhantomData })
+}
+
+/// Reads a text with a parser of ours, so that the error is ours too.
+struct Text<T, E> {
+    expecting: &'static str,
+    parse: fn(&str) -> Result<T, E>,
+    kind: PhantomData<T>,
+}
+
+impl<T, E: fmt::Display> Visitor<'_> for Text<T, E> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.expecting)
+    }
+
+    fn visit_str<Error: de::Error>(self, text: &str) -> Result<T, Error> {
+        (self.parse)(text).map_err(Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(text: &str) -> Result<ServerSettings, String> {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), text).unwrap();
+        ServerSettings::load(file.path()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn every_setting_has_a_default_and_texts_are_read() {
+        assert_eq!(load("").unwrap(), ServerSettings::default());
+        let settings = load("max-body = \"2GiB\"\nexport-timeout = \"90s\"\n[tenant]\nrecency = \"3d\"").unwrap();
+        assert_eq!(settings.max_body, 2 << 30);
+        assert_eq!(settings.export_timeout, Duration::from_secs(90));
+        assert_eq!(settings.tenant_limits().recency_ms, 3 * DAY_MS);
+    }
+
+    #[test]
+    fn errors_name_the_place_and_the_remedy() {
+        for (text, wanted) in [
+            ("max-boddy = \"2GiB\"", "max-boddy"),
+            ("max-body = \"plenty\"", "256MiB"),
+            ("max-body = 5", "256MiB"),
+            ("\n\nexport-timeout = \"long\"", "line 3"),
+            ("query-memory = \"1MiB\"", "at least 128MiB"),
+            ("[tenant]\nrecency = \"101d\"", "activity-retention"),
+        ] {
+            let error = load(text).unwrap_err();
+            assert!(error.contains(wanted), "{text}: {error}");
+        }
+    }
+}
