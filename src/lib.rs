@@ -4,5 +4,8 @@
 //! point one way: `api`, `cli` → `services` → `lake`, `registry`, `query`, `formats` → `domain`.
 
 pub mod domain;
+pub mod formats;
 pub mod lake;
 pub mod query;
+pub mod registry;
+pub mod services;

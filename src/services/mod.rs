@@ -1,0 +1,3 @@
+//! What the product does, without HTTP: plain requests in, values or streams out.
+
+pub mod auth;
