@@ -6,8 +6,11 @@
 pub mod activity;
 pub mod anomaly;
 pub mod clock;
+pub mod csv_cell;
 pub mod day;
+pub mod java_double;
 pub mod principal;
 pub mod tenant;
 pub mod time_text;
+pub mod user_count;
 pub mod user_key;
