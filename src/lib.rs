@@ -3,8 +3,11 @@
 //! Activities in, anomalies explained, evidence out. `docs/architecture.md` draws the house; arrows
 //! point one way: `api`, `cli` → `services` → `lake`, `registry`, `query`, `formats` → `domain`.
 
+pub mod api;
+pub mod cli;
 pub mod domain;
 pub mod formats;
+pub mod jobs;
 pub mod lake;
 pub mod query;
 pub mod registry;

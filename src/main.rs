@@ -1,1 +1,7 @@
-fn main() {}
+//! The `anomalake` program.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    anomalake::cli::run()
+}

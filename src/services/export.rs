@@ -6,6 +6,7 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -103,11 +104,20 @@ pub struct Export {
 /// The chunks of an export.
 #[derive(Debug)]
 pub struct ExportBody {
+    rows_written: Arc<AtomicU64>,
     chunks: mpsc::Receiver<Result<Bytes, io::Error>>,
     bytes: prometheus_client::metrics::counter::Counter,
     _task: AbortOnDropHandle<()>,
     _permit: OwnedSemaphorePermit,
     _running: Running,
+}
+
+impl ExportBody {
+    /// Rows encoded so far; all of them once the stream has ended without an error.
+    #[must_use]
+    pub fn rows_written(&self) -> u64 {
+        self.rows_written.load(Ordering::Acquire)
+    }
 }
 
 impl Stream for ExportBody {
@@ -215,9 +225,11 @@ impl Services {
         let encoder = format.encoder()?;
         let deadline = self.settings.export_timeout;
         let task_running = Running::on(&self.metrics.export_tasks);
+        let rows_written = Arc::new(AtomicU64::new(0));
+        let counted = Arc::clone(&rows_written);
         let task = self.cpu.spawn(async move {
             let _running = task_running;
-            let encoded = tokio::time::timeout(deadline, encode(batches, encoder, &sender, rows)).await;
+            let encoded = tokio::time::timeout(deadline, encode(batches, encoder, &sender, rows, &counted)).await;
             let failed = match encoded {
                 Ok(Ok(())) => return,
                 Ok(Err(error)) => error,
@@ -228,6 +240,7 @@ impl Services {
             let _ = sender.send(Err(io::Error::other("the export broke off"))).await;
         });
         let body = ExportBody {
+            rows_written,
             chunks,
             bytes: self.metrics.export_bytes.clone(),
             _task: task,
@@ -244,10 +257,10 @@ async fn encode(
     mut encoder: Box<dyn BatchEncoder>,
     chunks: &mpsc::Sender<Result<Bytes, io::Error>>,
     promised: Option<u64>,
+    rows_written: &AtomicU64,
 ) -> Result<(), ExportError> {
     let mut buffer = Vec::with_capacity(CHUNK_BYTES + CHUNK_BYTES / 4);
     let mut first = true;
-    let mut written = 0_u64;
     encoder.begin(&mut buffer)?;
     while let Some(batch) = batches.next().await {
         let batch = batch?;
@@ -264,8 +277,9 @@ async fn encode(
                 first = false;
             }
         }
-        written += batch.num_rows() as u64;
+        rows_written.fetch_add(batch.num_rows() as u64, Ordering::AcqRel);
     }
+    let written = rows_written.load(Ordering::Acquire);
     if let Some(promised) = promised.filter(|promised| *promised != written) {
         let found = format!("the evidence file holds {written} rows where {promised} are recorded");
         return Err(LakeError::Inconsistent(found).into());

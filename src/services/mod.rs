@@ -1,3 +1,169 @@
 //! What the product does, without HTTP: plain requests in, values or streams out.
 
+pub mod anomalies;
 pub mod auth;
+pub mod evidence;
+pub mod export;
+pub mod ingest;
+pub mod ledger;
+pub mod metrics;
+pub mod settings;
+pub mod tenants;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+
+use crate::domain::clock::Clock;
+use crate::domain::tenant::TenantKey;
+use crate::lake::error::LakeError;
+use crate::lake::layout::DataDir;
+use crate::lake::tables::{Lake, LakeOptions};
+use crate::query::cpu::{CpuHandle, CpuRuntime};
+use crate::query::engine::{EngineOptions, QueryEngine};
+use crate::registry::audit::AuditEntry;
+use crate::registry::{Registry, RegistryError};
+
+use auth::{Actor, AuthError, Authenticator};
+use evidence::SingleFlight;
+use ingest::KeysInUse;
+use ledger::RegistryLedger;
+use metrics::Metrics;
+use settings::ServerSettings;
+
+/// Everything a request needs; one per data directory.
+#[derive(Debug)]
+pub struct Services {
+    /// Wall-clock time.
+    pub clock: Arc<dyn Clock>,
+    /// Settings of the server.
+    pub settings: ServerSettings,
+    /// Everything transactional.
+    pub registry: Arc<Registry>,
+    /// Activities and evidence files.
+    pub lake: Arc<Lake>,
+    /// Query sessions.
+    pub engine: Arc<QueryEngine>,
+    /// Where planning, scanning and encoding run.
+    pub cpu: CpuHandle,
+    /// Who may do what.
+    pub auth: Authenticator,
+    /// What the server counts about itself.
+    pub metrics: Metrics,
+    tmp: PathBuf,
+    evidence_flights: SingleFlight,
+    keys_in_use: KeysInUse,
+    export_permits: Arc<Semaphore>,
+    ingest_permits: Semaphore,
+    // Last, so that it outlives what runs on it.
+    _cpu: CpuRuntime,
+}
+
+/// Why the services cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The registry cannot be opened.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    /// The lake's folder is not usable.
+    #[error(transparent)]
+    Lake(#[from] LakeError),
+    /// The query engine cannot start.
+    #[error("the query engine cannot start")]
+    Engine(#[from] datafusion::error::DataFusionError),
+    /// Authentication cannot start.
+    #[error(transparent)]
+    Auth(#[from] AuthError),
+    /// Threads or folders cannot be made.
+    #[error("the server's threads or folders cannot be made")]
+    Io(#[from] std::io::Error),
+}
+
+impl Services {
+    /// Opens a data directory that this process owns.
+    ///
+    /// # Errors
+    /// [`StartError`], saying which part and why.
+    pub async fn open(dir: &DataDir, settings: ServerSettings, clock: Arc<dyn Clock>) -> Result<Arc<Self>, StartError> {
+        dir.sweep()?;
+        let runtime = CpuRuntime::start()?;
+        let cpu = runtime.handle();
+        let registry = Registry::open(&dir.registry()).await?;
+        let auth = Authenticator::new(registry.clone(), Arc::clone(&clock))?;
+        let registry = Arc::new(registry);
+        let ledger = Arc::new(RegistryLedger::new(Arc::clone(&registry), Arc::clone(&clock)));
+        let options = LakeOptions { commit_interval: settings.commit_interval };
+        let lake = Arc::new(Lake::new(dir, ledger, options, cpu.tokio())?);
+        let engine = Arc::new(QueryEngine::new(EngineOptions {
+            query_memory_bytes: usize::try_from(settings.query_memory).unwrap_or(usize::MAX),
+            query_spill_bytes: settings.query_spill,
+            ..EngineOptions::new(dir.tmp())
+        })?);
+        Ok(Arc::new(Self {
+            clock,
+            registry,
+            lake,
+            engine,
+            cpu,
+            auth,
+            metrics: Metrics::default(),
+            tmp: dir.tmp(),
+            evidence_flights: SingleFlight::default(),
+            keys_in_use: KeysInUse::default(),
+            export_permits: Arc::new(Semaphore::new(settings.max_exports)),
+            ingest_permits: Semaphore::new(settings.max_ingests),
+            settings,
+            _cpu: runtime,
+        }))
+    }
+
+    /// Writes what is queued and closes the registry. Requests must have ended.
+    pub async fn close(&self) {
+        self.auth.flush_last_used().await;
+        self.registry.close().await;
+    }
+
+    /// Adds an entry to the audit trail; durable on success.
+    ///
+    /// # Errors
+    /// When the registry fails.
+    pub async fn audit(&self, entry: AuditEntry) -> Result<(), RegistryError> {
+        self.registry
+            .write(move |conn| Box::pin(async move { crate::registry::audit::append(conn, &entry).await }))
+            .await
+    }
+
+    /// Refreshes the gauges that are read and not counted, and returns the series as text.
+    ///
+    /// # Errors
+    /// When formatting fails.
+    pub fn metrics_text(&self) -> Result<String, std::fmt::Error> {
+        self.metrics.open_tables.set(i64::try_from(self.lake.open_tables()).unwrap_or(i64::MAX));
+        let stats = self.registry.writer_stats();
+        self.metrics.registry_commits.set(stats.groups);
+        self.metrics.registry_writes.set(stats.jobs);
+        self.metrics.text()
+    }
+}
+
+/// An entry of the audit trail without details.
+#[must_use]
+pub fn audit_entry(
+    actor: &Actor,
+    at_ms: i64,
+    tenant: Option<TenantKey>,
+    action: &str,
+    target: impl Into<String>,
+) -> AuditEntry {
+    AuditEntry {
+        at_ms,
+        tenant,
+        principal: actor.principal.clone(),
+        address: actor.address.map(|address| address.to_string()),
+        action: action.to_owned(),
+        target: Some(target.into()),
+        detail: serde_json::json!({}),
+        rows: None,
+    }
+}

@@ -1,0 +1,152 @@
+//! `POST /api/v1/activities`.
+
+use std::sync::Arc;
+
+use axum::extract::{Query, Request, State};
+use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use futures::{StreamExt, TryStreamExt};
+use serde::Deserialize;
+
+use crate::api::caller::Caller;
+use crate::api::error::{ApiError, ErrorBody};
+use crate::domain::principal::Scope;
+use crate::formats::input::decompress::ContentEncoding;
+use crate::formats::input::{Format, NATIVE_SOURCE, OnError};
+use crate::services::Services;
+use crate::services::ingest::{IngestAnswer, IngestRequest};
+
+/// Header that makes a repeated request safe.
+pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
+
+/// Longest idempotency key, in bytes.
+const MAX_KEY_BYTES: usize = 255;
+
+/// Says that the answer is the first one of the key and that nothing was stored again.
+pub const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
+
+/// Data files that the ingest wrote, those of its commit group included.
+pub const FILES: HeaderName = HeaderName::from_static("anomalake-files");
+
+/// Parameters of an ingest.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct IngestParams {
+    /// `reject` (default): a bad record refuses the whole body. `skip`: the good ones are stored.
+    #[serde(default)]
+    on_error: OnErrorParam,
+    /// Source mapping; `activities` is the lake's own columns.
+    #[serde(default = "native")]
+    source: String,
+}
+
+#[derive(Debug, Default, Clone, Copy, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum OnErrorParam {
+    #[default]
+    Reject,
+    Skip,
+}
+
+fn native() -> String {
+    NATIVE_SOURCE.to_owned()
+}
+
+/// Stores activities. `200` means that every accepted record is committed and on stable storage.
+#[utoipa::path(
+    post, path = "/api/v1/activities", operation_id = "ingest_activities", tag = "activities",
+    params(
+        IngestParams,
+        ("Idempotency-Key" = Option<String>, Header, description = "Makes a repeat of this request safe for 7 days"),
+        ("Content-Encoding" = Option<String>, Header, description = "`gzip` or `zstd`; found by content when absent"),
+    ),
+    request_body(
+        description = "Records whose keys are the 56 columns and `activityId`; `timeStamp` is required",
+        content(
+            (String = "application/x-ndjson", example = "{\"timeStamp\":1596831780000,\"user\":\"ann@example.com\",\"actionName\":\"LOGIN\"}\n"),
+            (Vec<u8> = "application/vnd.apache.parquet"),
+        )
+    ),
+    responses(
+        (status = 200, description = "Stored and durable", body = IngestAnswer),
+        (status = 400, description = "Bad records or body; nothing was stored", body = ErrorBody),
+        (status = 401, description = "No valid credentials", body = ErrorBody),
+        (status = 403, description = "The scope activities:write is missing", body = ErrorBody),
+        (status = 409, description = "The idempotency key was used with another body", body = ErrorBody),
+        (status = 413, description = "A record over 1 MiB, or the inflated body over `max-body`", body = ErrorBody),
+        (status = 415, description = "A content type or encoding that is not known", body = ErrorBody),
+        (status = 429, description = "Too much is queued; nothing was stored", body = ErrorBody),
+        (status = 503, description = "Not stored, or the outcome is unknown: repeat with the same key", body = ErrorBody),
+    ),
+    security(("bearer" = []), ("basic" = [])),
+)]
+pub async fn ingest_activities(
+    State(services): State<Arc<Services>>,
+    caller: Caller,
+    params: Result<Query<IngestParams>, axum::extract::rejection::QueryRejection>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    caller.require(Scope::ActivitiesWrite)?;
+    let Query(params) = params.map_err(|e| crate::api::query_error(&e))?;
+    if params.source != NATIVE_SOURCE {
+        let message = format!("there is no source `{}`; known is {NATIVE_SOURCE}", params.source);
+        return Err(ApiError::bad_request("unknown_source", "source", message));
+    }
+    let headers = request.headers();
+    let ingest = IngestRequest {
+        tenant: caller.tenant.key,
+        format: format(headers)?,
+        encoding: encoding(headers)?,
+        on_error: match params.on_error {
+            OnErrorParam::Reject => OnError::Reject,
+            OnErrorParam::Skip => OnError::Skip,
+        },
+        key: idempotency_key(headers)?,
+        body: request.into_body().into_data_stream().map_err(std::io::Error::other).boxed(),
+    };
+    let done = services.ingest(ingest).await?;
+    let status = StatusCode::from_u16(done.status).unwrap_or(StatusCode::OK);
+    let mut response = (status, [(CONTENT_TYPE, "application/json")], done.answer).into_response();
+    if done.replayed {
+        response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
+    }
+    response.headers_mut().insert(FILES, HeaderValue::from(done.files));
+    Ok(response)
+}
+
+/// Types that say nothing about the content, such as curl's default, leave the choice to the content.
+fn format(headers: &HeaderMap) -> Result<Option<Format>, ApiError> {
+    let Some(value) = headers.get(CONTENT_TYPE) else { return Ok(None) };
+    let text = value.to_str().unwrap_or_default();
+    let essence = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    match essence.as_str() {
+        "application/x-ndjson" | "application/ndjson" | "application/jsonl" => Ok(Some(Format::Ndjson)),
+        "application/vnd.apache.parquet" => Ok(Some(Format::Parquet)),
+        "" | "application/octet-stream" | "application/x-www-form-urlencoded" => Ok(None),
+        _ => {
+            let message = "the content type is not known; send application/x-ndjson or application/vnd.apache.parquet";
+            Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_type", message).with_target("Content-Type"))
+        }
+    }
+}
+
+fn encoding(headers: &HeaderMap) -> Result<Option<ContentEncoding>, ApiError> {
+    let Some(value) = headers.get(CONTENT_ENCODING) else { return Ok(None) };
+    let parsed = value.to_str().unwrap_or_default().trim().to_ascii_lowercase().parse::<ContentEncoding>();
+    parsed.map(Some).map_err(|error| {
+        ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_encoding", error.to_string())
+            .with_target("Content-Encoding")
+    })
+}
+
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
+    let Some(value) = headers.get(IDEMPOTENCY_KEY) else { return Ok(None) };
+    let key = value.to_str().unwrap_or_default().trim();
+    if key.is_empty() || key.len() > MAX_KEY_BYTES {
+        let message = format!("the key must have 1 to {MAX_KEY_BYTES} visible ASCII characters");
+        return Err(ApiError::bad_request("bad_value", "Idempotency-Key", message));
+    }
+    Ok(Some(key.to_owned()))
+}

@@ -1,0 +1,3 @@
+//! Activities in.
+
+pub mod ingest_activities;

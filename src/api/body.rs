@@ -1,0 +1,41 @@
+//! Small bodies: JSON in, whatever the content type says, and JSON out.
+
+use axum::body::Body;
+use axum::extract::Request;
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::error::ApiError;
+
+/// Largest JSON body, in bytes.
+pub const MAX_JSON_BYTES: usize = 1 << 20;
+
+/// Reads a JSON body. Both wire families parse JSON whatever the content type.
+///
+/// # Errors
+/// `413` beyond [`MAX_JSON_BYTES`], `400` with line and column for bad JSON.
+pub async fn json<T: DeserializeOwned>(request: Request) -> Result<T, ApiError> {
+    let limited = http_body_util::Limited::new(request.into_body(), MAX_JSON_BYTES);
+    let bytes = http_body_util::BodyExt::collect(limited).await.map_err(|error| {
+        if error.is::<http_body_util::LengthLimitError>() {
+            let message = format!("the body exceeds {MAX_JSON_BYTES} bytes");
+            ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", message)
+        } else {
+            ApiError::new(StatusCode::BAD_REQUEST, "incomplete_body", "the body did not arrive whole")
+        }
+    })?;
+    serde_json::from_slice(&bytes.to_bytes())
+        .map_err(|error| ApiError::new(StatusCode::BAD_REQUEST, "bad_json", format!("the body is wrong: {error}")))
+}
+
+/// Answers with JSON.
+///
+/// # Errors
+/// `500` when the value cannot be written, which only a fault of ours can cause.
+pub fn answer<T: Serialize>(status: StatusCode, value: &T) -> Result<Response, ApiError> {
+    let body = serde_json::to_vec(value).map_err(|error| ApiError::internal(&error))?;
+    Ok((status, [(CONTENT_TYPE, "application/json")], Body::from(body)).into_response())
+}

@@ -1,0 +1,40 @@
+//! Administration, on the control socket only.
+
+pub mod audit;
+pub mod tenants;
+pub mod tokens;
+pub mod users;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::routing::{delete, get, post};
+
+use super::caller::Operator;
+use crate::services::Services;
+
+/// Routes of administration.
+pub fn routes() -> Router<Arc<Services>> {
+    Router::new()
+        .route("/control/tenants", post(tenants::create_tenant).get(tenants::list_tenants))
+        .route(
+            "/control/tenants/{id}",
+            get(tenants::get_tenant).patch(tenants::set_tenant).delete(tenants::drop_tenant),
+        )
+        .route("/control/users", post(users::create_user).get(users::list_users))
+        .route("/control/users/{email}/grant", post(users::grant))
+        .route("/control/users/{email}/revoke", post(users::revoke))
+        .route("/control/users/{email}/passwd", post(users::passwd))
+        .route("/control/users/{email}/enable", post(users::enable))
+        .route("/control/users/{email}/disable", post(users::disable))
+        .route("/control/tenants/{id}/tokens", post(tokens::create_token).get(tokens::list_tokens))
+        .route("/control/tenants/{id}/tokens/{token}", delete(tokens::revoke_token))
+        .route("/control/tenants/{id}/audit", get(audit::list_audit))
+}
+
+/// Marks a request as the operator's.
+pub async fn as_operator(mut request: Request) -> Request {
+    request.extensions_mut().insert(Operator);
+    request
+}

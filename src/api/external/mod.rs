@@ -1,0 +1,3 @@
+//! The wire contract of the anomalous activity API, under `/shnapi`.
+
+pub mod query_activities;

@@ -1,0 +1,227 @@
+//! From the services' errors to status and code: one exhaustive match per type, so that a new
+//! failure cannot reach the wire without a decision here.
+
+use axum::http::StatusCode;
+
+use super::error::{ApiError, UNAUTHENTICATED};
+use crate::formats::input::DecodeError;
+use crate::lake::error::LakeError;
+use crate::query::predicate::WhereError;
+use crate::registry::RegistryError;
+use crate::registry::tenants::TenantError;
+use crate::services::anomalies::AnomalyError;
+use crate::services::auth::{AdminError, AuthError};
+use crate::services::evidence::EvidenceError;
+use crate::services::export::ExportError;
+use crate::services::ingest::IngestError;
+use crate::services::tenants::DropError;
+
+fn unavailable(code: &'static str, message: &str, cause: &(dyn std::error::Error + 'static)) -> ApiError {
+    let retry_after = Some(std::time::Duration::from_secs(1));
+    ApiError { retry_after, ..ApiError::new(StatusCode::SERVICE_UNAVAILABLE, code, message).with_cause(cause) }
+}
+
+impl From<RegistryError> for ApiError {
+    fn from(error: RegistryError) -> Self {
+        match &error {
+            RegistryError::Closed => unavailable("shutting_down", "the server is shutting down; nothing was stored", &error),
+            RegistryError::Lost => {
+                unavailable("outcome_unknown", "the server stopped in mid-write; look whether it was stored", &error)
+            }
+            RegistryError::Open { .. }
+            | RegistryError::Format { .. }
+            | RegistryError::Migrate(_)
+            | RegistryError::Database(_)
+            | RegistryError::Commit(_)
+            | RegistryError::Panicked(_) => Self::internal(&error),
+        }
+    }
+}
+
+impl From<LakeError> for ApiError {
+    fn from(error: LakeError) -> Self {
+        match &error {
+            LakeError::Busy { retry_after } => Self::too_many("busy", error.to_string(), *retry_after),
+            LakeError::Interrupted(_) => unavailable(
+                "outcome_unknown",
+                "the write was interrupted and may be stored; repeat it with the same Idempotency-Key",
+                &error,
+            ),
+            LakeError::NotStored(_) => unavailable("not_stored", "nothing was stored; try again", &error),
+            LakeError::Delta(_)
+            | LakeError::Storage(_)
+            | LakeError::Parquet(_)
+            | LakeError::Arrow(_)
+            | LakeError::Io(_)
+            | LakeError::Task(_)
+            | LakeError::Inconsistent(_)
+            | LakeError::Url(_) => Self::internal(&error),
+        }
+    }
+}
+
+impl From<TenantError> for ApiError {
+    fn from(error: TenantError) -> Self {
+        match error {
+            TenantError::NotFound(_) => Self::not_found(error.to_string()),
+            TenantError::Exists(_) => Self::new(StatusCode::CONFLICT, "exists", error.to_string()),
+            TenantError::Dropping(_) => Self::new(StatusCode::CONFLICT, "being_dropped", error.to_string()),
+            TenantError::OutOfRange { .. } | TenantError::RecencyExceedsRetention { .. } => {
+                Self::new(StatusCode::BAD_REQUEST, "out_of_range", error.to_string())
+            }
+            TenantError::Registry(error) => error.into(),
+        }
+    }
+}
+
+impl From<DropError> for ApiError {
+    fn from(error: DropError) -> Self {
+        match error {
+            DropError::Tenant(error) => error.into(),
+            DropError::Registry(error) => error.into(),
+            DropError::Lake(_) => Self::internal(&error),
+        }
+    }
+}
+
+impl From<AuthError> for ApiError {
+    fn from(error: AuthError) -> Self {
+        match &error {
+            AuthError::InvalidCredentials => Self::new(
+                StatusCode::UNAUTHORIZED,
+                UNAUTHENTICATED,
+                "the credentials are missing, wrong, expired or revoked",
+            ),
+            AuthError::TenantChoiceNeeded => Self::bad_request(
+                "tenant_needed",
+                "bps-tenant-id",
+                "the user has several tenants; name one in the header bps-tenant-id",
+            ),
+            AuthError::TenantNotGranted => Self::new(
+                StatusCode::FORBIDDEN,
+                "tenant_not_granted",
+                "the credentials are valid but give no role in the tenant",
+            ),
+            AuthError::TooManyAttempts { retry_after } => {
+                Self::too_many("too_many_attempts", "too many sign-in attempts; try again later", *retry_after)
+            }
+            AuthError::Hashing(_) | AuthError::Randomness(_) | AuthError::Registry(_) => Self::internal(&error),
+        }
+    }
+}
+
+impl From<AdminError> for ApiError {
+    fn from(error: AdminError) -> Self {
+        let bad = |target: &str| Self::bad_request("bad_value", target, error.to_string());
+        match error {
+            AdminError::Tenant(error) => error.into(),
+            AdminError::Registry(error) => error.into(),
+            AdminError::UserExists(_) => Self::new(StatusCode::CONFLICT, "exists", error.to_string()),
+            AdminError::NoSuchUser(_) | AdminError::NoSuchRole { .. } | AdminError::NoSuchToken { .. } => {
+                Self::not_found(error.to_string())
+            }
+            AdminError::InvalidEmail(_) => bad("email"),
+            AdminError::WeakPassword => bad("password"),
+            AdminError::NoScopes => bad("scopes"),
+            AdminError::InvalidLifetime => bad("expires"),
+            AdminError::Busy { retry_after } => Self::too_many("busy", error.to_string(), retry_after),
+            AdminError::Hashing(_) | AdminError::Randomness(_) => Self::internal(&error),
+        }
+    }
+}
+
+impl From<WhereError> for ApiError {
+    fn from(error: WhereError) -> Self {
+        match error {
+            WhereError::Empty
+            | WhereError::Bounds(_)
+            | WhereError::Invalid(_)
+            | WhereError::NotBoolean(_)
+            | WhereError::Forbidden(_)
+            | WhereError::TooLarge => Self::bad_request("bad_where", "where", error.to_string()),
+        }
+    }
+}
+
+impl From<AnomalyError> for ApiError {
+    fn from(error: AnomalyError) -> Self {
+        match error {
+            AnomalyError::Field { field, .. } => Self::bad_request("bad_value", field, error.to_string()),
+            AnomalyError::Where(error) => error.into(),
+            AnomalyError::Check(_) => Self::internal(&error),
+            AnomalyError::Registry(error) => error.into(),
+        }
+    }
+}
+
+impl From<EvidenceError> for ApiError {
+    fn from(error: EvidenceError) -> Self {
+        let failed = |message: String| Self::new(StatusCode::INTERNAL_SERVER_ERROR, "evidence_failed", message);
+        match &error {
+            // The reason is the anomaly's own and is shown by the anomaly's route too.
+            EvidenceError::Failed(_) | EvidenceError::TimedOut(_) | EvidenceError::Where(_) => {
+                failed(error.to_string()).with_cause(&error)
+            }
+            EvidenceError::Making(_) => failed(error.to_string()).with_cause(&error),
+            EvidenceError::Lake(LakeError::Busy { .. }) | EvidenceError::Lake(_) | EvidenceError::Registry(_) => {
+                Self::internal(&error)
+            }
+        }
+    }
+}
+
+impl From<ExportError> for ApiError {
+    fn from(error: ExportError) -> Self {
+        match error {
+            ExportError::Busy { retry_after } => Self::too_many("busy", "too many exports are running", retry_after),
+            ExportError::Evidence(error) => error.into(),
+            ExportError::Lake(error) => error.into(),
+            ExportError::Registry(error) => error.into(),
+            ExportError::TimedOut(_) => Self::new(StatusCode::SERVICE_UNAVAILABLE, "timed_out", error.to_string()),
+            ExportError::Encode(_) => Self::internal(&error),
+        }
+    }
+}
+
+impl From<IngestError> for ApiError {
+    fn from(error: IngestError) -> Self {
+        match error {
+            IngestError::Busy { retry_after } => Self::too_many("busy", "too many ingests are running", retry_after),
+            IngestError::KeyConflict => Self::new(StatusCode::CONFLICT, "idempotency_conflict", error.to_string())
+                .with_target("Idempotency-Key"),
+            IngestError::Decode(error) => error.into(),
+            IngestError::Lake(error) => error.into(),
+            IngestError::Registry(error) => error.into(),
+            IngestError::Answer(_) => Self::internal(&error),
+        }
+    }
+}
+
+impl From<DecodeError> for ApiError {
+    fn from(error: DecodeError) -> Self {
+        let bad = |code, message: String| Self::new(StatusCode::BAD_REQUEST, code, message);
+        let large = |code, message: String| Self::new(StatusCode::PAYLOAD_TOO_LARGE, code, message);
+        match &error {
+            DecodeError::Empty => bad("empty_body", "the body holds no records; nothing was stored".to_owned()),
+            DecodeError::Rejected(rejection) => {
+                let message = format!("{error}; nothing was stored. Mend the records or add ?on_error=skip");
+                bad("bad_records", message).with_details(serde_json::json!({
+                    "rejected": rejection.rejected,
+                    "stoppedEarly": rejection.stopped_early,
+                    "errors": rejection.errors,
+                }))
+            }
+            DecodeError::RecordTooLarge { .. } => large("record_too_large", format!("{error}; nothing was stored")),
+            DecodeError::TooLarge { .. } => {
+                large("body_too_large", format!("{error}; nothing was stored. Send it in parts"))
+            }
+            DecodeError::Bomb { .. } => large("inflates_too_much", format!("{error}; nothing was stored")),
+            DecodeError::Corrupt { .. } => bad("corrupt_body", format!("{error}; nothing was stored")),
+            DecodeError::Column { column, .. } => {
+                bad("bad_column", format!("{error}; nothing was stored")).with_target(column)
+            }
+            DecodeError::Read(_) => bad("incomplete_body", "the body did not arrive whole; nothing was stored".to_owned()),
+            DecodeError::Spool(_) | DecodeError::SinkClosed(_) | DecodeError::Batch(_) => Self::internal(&error),
+        }
+    }
+}

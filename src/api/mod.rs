@@ -1,0 +1,103 @@
+//! HTTP: routes by family, one page of policy over all of them.
+//!
+//! A handler translates: out of headers and body into a plain request of a service, and the value or
+//! stream back. Its name is its operation id and its path tells its file.
+
+pub mod activities;
+pub mod anomalies;
+pub mod body;
+pub mod caller;
+pub mod control;
+pub mod download;
+pub mod error;
+pub mod external;
+mod map_error;
+pub mod policy;
+pub mod serve;
+pub mod system;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::rejection::QueryRejection;
+use axum::middleware;
+use utoipa::OpenApi;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use utoipa_swagger_ui::SwaggerUi;
+
+use crate::services::Services;
+use error::ApiError;
+
+#[derive(Debug, OpenApi)]
+#[openapi(
+    info(
+        title = "anomalake",
+        description = "Activities in, anomalies explained, evidence out.",
+        license(name = "Apache-2.0", identifier = "Apache-2.0"),
+    ),
+    tags(
+        (name = "external", description = "Wire contract of the anomalous activity API"),
+        (name = "activities", description = "Activities in"),
+        (name = "anomalies", description = "Anomalies and their activities"),
+        (name = "system", description = "The server itself"),
+    ),
+    modifiers(&Credentials),
+)]
+struct Document;
+
+struct Credentials;
+
+impl utoipa::Modify for Credentials {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let components = document.components.get_or_insert_default();
+        for (name, scheme, text) in [
+            ("basic", HttpAuthScheme::Basic, "E-mail address and password; `bps-tenant-id` picks one of several tenants"),
+            ("bearer", HttpAuthScheme::Bearer, "A token of `anomalake token create`"),
+        ] {
+            let http = HttpBuilder::new().scheme(scheme).description(Some(text)).build();
+            components.add_security_scheme(name, SecurityScheme::Http(http));
+        }
+    }
+}
+
+fn routes() -> OpenApiRouter<Arc<Services>> {
+    OpenApiRouter::with_openapi(Document::openapi())
+        .routes(routes!(external::query_activities::query_activities))
+        .routes(routes!(activities::ingest_activities::ingest_activities))
+        .routes(routes!(anomalies::create_anomaly::create_anomaly, anomalies::list_anomalies::list_anomalies))
+        .routes(routes!(anomalies::get_anomaly::get_anomaly))
+        .routes(routes!(anomalies::get_anomaly_activities::get_anomaly_activities))
+        .routes(routes!(system::healthz))
+        .routes(routes!(system::readyz))
+        .routes(routes!(system::metrics))
+}
+
+/// The OpenAPI document of the product.
+#[must_use]
+pub fn document() -> utoipa::openapi::OpenApi {
+    routes().into_openapi()
+}
+
+/// Every route that callers reach over the network.
+#[must_use]
+pub fn public_router(services: &Arc<Services>) -> Router {
+    let (router, document) = routes().split_for_parts();
+    let docs = SwaggerUi::new("/docs").url("/openapi.json", document);
+    policy::apply(router.with_state(Arc::clone(services)).merge(docs), services)
+}
+
+/// The same routes and those of administration, for the control socket: whoever may open the socket
+/// owns the data directory.
+#[must_use]
+pub fn control_router(services: &Arc<Services>) -> Router {
+    let (router, _) = routes().split_for_parts();
+    let router = router.merge(control::routes()).with_state(Arc::clone(services));
+    policy::apply(router.layer(middleware::map_request(control::as_operator)), services)
+}
+
+/// A query string that does not fit its route.
+fn query_error(rejection: &QueryRejection) -> ApiError {
+    ApiError::new(axum::http::StatusCode::BAD_REQUEST, "bad_query", rejection.body_text())
+}

@@ -1,0 +1,106 @@
+//! One process owns a data directory: it holds the lock, runs the services, and answers the others
+//! through the control socket.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, Read, Seek, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::sync::Arc;
+
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::api::serve::ControlSocket;
+use crate::domain::clock::Clock;
+use crate::lake::layout::DataDir;
+use crate::services::settings::ServerSettings;
+use crate::services::{Services, StartError};
+
+/// Why this process cannot own the directory.
+#[derive(Debug, thiserror::Error)]
+pub enum OwnError {
+    /// Another process owns it.
+    #[error("the data directory {dir} is in use by process {pid}")]
+    InUse {
+        /// The directory.
+        dir: String,
+        /// The owner, as far as known.
+        pid: String,
+    },
+    /// The directory or its lock cannot be used.
+    #[error("cannot use the data directory {dir}: {source}")]
+    Io {
+        /// The directory.
+        dir: String,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// The services cannot start.
+    #[error(transparent)]
+    Start(#[from] StartError),
+}
+
+/// The owner of a data directory.
+#[derive(Debug)]
+pub struct Owner {
+    /// The running services.
+    pub services: Arc<Services>,
+    stop: CancellationToken,
+    control: JoinHandle<io::Result<()>>,
+    // Released last, by the operating system too when the process is killed.
+    _lock: File,
+}
+
+impl Owner {
+    /// Takes the directory and starts the services and the control socket.
+    ///
+    /// # Errors
+    /// [`OwnError`].
+    pub async fn take(path: &Path, settings: ServerSettings, clock: Arc<dyn Clock>) -> Result<Self, OwnError> {
+        let io_error = |source| OwnError::Io { dir: path.display().to_string(), source };
+        let dir = DataDir::create(path).map_err(io_error)?;
+        let lock = lock(&dir)?;
+        let services = Services::open(&dir, settings, clock).await?;
+        let socket = ControlSocket::bind(&dir.control_socket()).map_err(io_error)?;
+        let stop = CancellationToken::new();
+        let (serving, until) = (Arc::clone(&services), stop.clone());
+        let control = tokio::spawn(async move { socket.serve(&serving, until).await });
+        Ok(Self { services, stop, control, _lock: lock })
+    }
+
+    /// Finishes the requests under way, writes what is queued, and gives the directory back.
+    pub async fn release(self) {
+        self.stop.cancel();
+        match self.control.await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "the control socket failed"),
+            Err(error) => tracing::warn!(%error, "the control socket's task failed"),
+        }
+        self.services.close().await;
+    }
+}
+
+fn lock(dir: &DataDir) -> Result<File, OwnError> {
+    let io_error = |source| OwnError::Io { dir: dir.path().display().to_string(), source };
+    let mut options = OpenOptions::new();
+    let mut file =
+        options.read(true).write(true).create(true).truncate(false).mode(0o600).open(dir.lock()).map_err(io_error)?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let mut pid = String::new();
+            // The owner may not have written its number yet.
+            let _ = file.read_to_string(&mut pid);
+            let pid = if pid.trim().is_empty() { "unknown".to_owned() } else { pid.trim().to_owned() };
+            return Err(OwnError::InUse { dir: dir.path().display().to_string(), pid });
+        }
+        Err(TryLockError::Error(error)) => return Err(io_error(error)),
+    }
+    let write = |file: &mut File| {
+        file.set_len(0)?;
+        file.rewind()?;
+        writeln!(file, "{}", std::process::id())
+    };
+    write(&mut file).map_err(io_error)?;
+    Ok(file)
+}

@@ -1,0 +1,99 @@
+//! `anomalake serve`.
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use super::CommandError;
+use super::owner::Owner;
+use crate::api::serve::serve_public;
+use crate::domain::clock::SystemClock;
+use crate::jobs;
+use crate::services::settings::ServerSettings;
+
+/// Serve the HTTP API over a data directory.
+///
+/// Prints one line `listening on http://ADDR:PORT` when ready. On SIGTERM or Ctrl-C it takes no new
+/// connection, finishes the requests under way, and exits 0.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  anomalake serve --data-dir ./lake
+  anomalake serve --data-dir ./lake --listen 127.0.0.1:0 --config anomalake.toml")]
+pub struct ServeArgs {
+    /// Address and port to listen on; port 0 picks a free one. Only loopback addresses are allowed.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
+    pub listen: SocketAddr,
+    /// Settings file.
+    #[arg(long, value_name = "FILE.toml")]
+    pub config: Option<PathBuf>,
+}
+
+/// Longest time for requests under way when the server stops.
+const GRACE: Duration = Duration::from_secs(60);
+
+/// Runs the server until a signal.
+///
+/// # Errors
+/// [`CommandError`] when it cannot start or its listener fails.
+pub async fn run(data_dir: &Path, args: &ServeArgs) -> Result<(), CommandError> {
+    if !args.listen.ip().is_loopback() {
+        return Err(CommandError::usage(format!(
+            "{} is reachable from other machines, but this version serves plain HTTP on loopback addresses only; put a TLS proxy in front of it",
+            args.listen
+        )));
+    }
+    let settings = match &args.config {
+        Some(file) => ServerSettings::load(file).map_err(CommandError::failed)?,
+        None => ServerSettings::default(),
+    };
+    let owner = Owner::take(data_dir, settings, Arc::new(SystemClock)).await.map_err(CommandError::failed)?;
+    let listener = TcpListener::bind(args.listen)
+        .await
+        .map_err(|error| CommandError::failed_text(format!("cannot listen on {}: {error}", args.listen)))?;
+    serve(owner, listener).await
+}
+
+/// Serves on a bound listener until a signal, then gives the directory back.
+///
+/// # Errors
+/// As [`run`].
+pub async fn serve(owner: Owner, listener: TcpListener) -> Result<(), CommandError> {
+    let stop = CancellationToken::new();
+    let address = listener.local_addr().map_err(CommandError::failed)?;
+    let jobs = jobs::start(&owner.services, &stop);
+    let services = Arc::clone(&owner.services);
+    let public = tokio::spawn({
+        let (services, stop) = (Arc::clone(&services), stop.clone());
+        async move { serve_public(listener, &services, stop).await }
+    });
+    {
+        // Only this line goes to stdout, so that a script can wait for it.
+        let mut out = std::io::stdout().lock();
+        writeln!(out, "listening on http://{address}").and_then(|()| out.flush()).map_err(CommandError::failed)?;
+    }
+    let mut public = std::pin::pin!(public);
+    let ended = tokio::select! {
+        ended = &mut public => Some(ended),
+        () = super::signal::terminated() => None,
+    };
+    stop.cancel();
+    let ended = match ended {
+        Some(ended) => ended,
+        None => match tokio::time::timeout(GRACE, &mut public).await {
+            Ok(ended) => ended,
+            Err(_) => {
+                tracing::warn!(grace_seconds = GRACE.as_secs(), "requests under way did not end in time");
+                public.abort();
+                Ok(Ok(()))
+            }
+        },
+    };
+    jobs.wait().await;
+    owner.release().await;
+    ended.map_err(CommandError::failed)?.map_err(CommandError::failed)
+}
