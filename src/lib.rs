@@ -4,3 +4,4 @@
 //! point one way: `api`, `cli` → `services` → `lake`, `registry`, `query`, `formats` → `domain`.
 
 pub mod domain;
+pub mod formats;

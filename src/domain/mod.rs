@@ -10,4 +10,5 @@ pub mod day;
 pub mod principal;
 pub mod tenant;
 pub mod time_text;
+pub mod user_count;
 pub mod user_key;
