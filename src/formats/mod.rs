@@ -1,6 +1,8 @@
-//! Formats: one file per format and direction. Encoders turn record batches into the bytes of an answer.
+//! Formats: one file per format and direction. Decoders turn bytes into record batches, encoders turn record batches
+//! into the bytes of an answer.
 
 pub mod columns;
+pub mod input;
 pub mod ndjson_out;
 pub mod wire_csv;
 
