@@ -163,8 +163,10 @@ fn any_special_at_ends<const N: usize>(text: &[u8]) -> bool {
 
 #[inline]
 fn contains_quote(text: &[u8]) -> bool {
+    let is_quote = |byte: &u8| *byte == b'"';
     let (chunks, rest) = text.as_chunks::<16>();
-    chunks.iter().any(|chunk| chunk.iter().fold(false, |found, &byte| found | (byte == b'"'))) || rest.contains(&b'"')
+    chunks.iter().any(|chunk| chunk.iter().fold(false, |found, byte| found | is_quote(byte)))
+        || rest.iter().any(is_quote)
 }
 
 /// Copies `text` to the start of `target`, which must be as long at least.
