@@ -51,7 +51,7 @@ impl Block {
             literal: Slot::default(),
             rows: 0,
             memos: vec![Memo::default(); columns],
-            generation: 0,
+            generation: 1,
         }
     }
 
