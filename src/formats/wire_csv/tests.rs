@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BooleanArray, Float64Array, Int64Array, LargeStringArray, StringArray, StringViewArray};
+use arrow::array::{
+    ArrayRef, AsArray, BooleanArray, Float64Array, Int64Array, LargeStringArray, StringArray, StringViewArray,
+};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Schema};
 use proptest::prelude::*;
@@ -115,6 +117,40 @@ fn a_text_of_any_length_is_whole() {
             assert!(encoded(&[batch], 1) == expected, "{len} times {unit}");
         }
     }
+}
+
+/// Views of two batches may be equal to the last bit and yet mean texts in different buffers.
+#[test]
+fn texts_of_one_batch_never_show_in_the_next() {
+    let batch = |texts: [&str; 2]| {
+        RecordBatch::try_from_iter([("a", Arc::new(StringViewArray::from(texts.to_vec())) as ArrayRef)]).unwrap()
+    };
+    let first = batch(["text-of-tenant-one", "text-of-another-one"]);
+    let second = batch(["text-of-tenant-two", "text-of-another-two"]);
+    let views = |batch: &RecordBatch| batch.column(0).as_string_view().views().to_vec();
+    assert_eq!(views(&first), views(&second), "the test is void otherwise");
+    assert_eq!(
+        encoded(&[first, second], usize::MAX),
+        "a\ntext-of-tenant-one\ntext-of-another-one\ntext-of-tenant-two\ntext-of-another-two\n"
+    );
+}
+
+/// More texts in one call than are kept: texts from before must not be taken for those after.
+#[test]
+fn texts_are_forgotten_whole() {
+    let rows = 5_000;
+    let few: Vec<_> = (0..rows).map(|row| ["one", "two", "three"][row % 3]).collect();
+    let many: Vec<_> = (0..rows).map(|row| format!("{row}-{}", "x".repeat(190))).collect();
+    let mut expected = "few,many\n".to_owned();
+    for (few, many) in few.iter().zip(&many) {
+        expected += &format!("{few},\"{many}\"\n");
+    }
+    let batch = RecordBatch::try_from_iter([
+        ("few", Arc::new(StringViewArray::from(few)) as ArrayRef),
+        ("many", Arc::new(many.iter().map(Some).collect::<StringViewArray>())),
+    ])
+    .unwrap();
+    assert!(encoded(&[batch], usize::MAX) == expected);
 }
 
 #[test]
