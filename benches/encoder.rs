@@ -2,6 +2,8 @@
 //!
 //! `cargo bench --bench encoder`
 
+#![expect(clippy::unwrap_used, reason = "a benchmark that fails is to stop")]
+
 use std::hint::black_box;
 use std::sync::Arc;
 

@@ -144,3 +144,84 @@ fn write_escape(byte: u8, out: &mut Vec<u8>) {
     };
     out.extend_from_slice(&[b'\\', short]);
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{
+        ArrayRef, BooleanArray, Float64Array, Int64Array, LargeStringArray, StringArray, StringViewArray,
+    };
+    use proptest::prelude::*;
+    use serde_json::Value;
+
+    use super::*;
+    use crate::domain::activity::wire_schema;
+
+    const QUOTING: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/activities-quoting.ndjson");
+
+    fn encoded(batch: &RecordBatch, limit: usize) -> String {
+        let mut encoder = NdjsonEncoder::new(batch.schema_ref()).unwrap();
+        let mut out = Vec::new();
+        encoder.begin(&mut out).unwrap();
+        let mut row = 0;
+        while row < batch.num_rows() {
+            let mut chunk = Vec::new();
+            row = encoder.encode(batch, row, &mut chunk, limit).unwrap();
+            out.extend_from_slice(&chunk);
+        }
+        encoder.finish(&mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn keys_in_order_and_nulls_left_out() {
+        let batch = RecordBatch::try_from_iter_with_nullable([
+            ("z", Arc::new(Int64Array::from(vec![Some(-1), None, None])) as ArrayRef, true),
+            ("a\"b", Arc::new(StringViewArray::from(vec![Some("x\n\u{1}\\\""), Some(""), None])), true),
+            ("u", Arc::new(StringArray::from(vec![None, Some("é😀\u{2028}"), None])), true),
+            (
+                "l",
+                Arc::new(LargeStringArray::from(vec![None, Some("a text too long for a view of its own"), None])),
+                true,
+            ),
+            ("d", Arc::new(Float64Array::from(vec![Some(1e7), Some(f64::NAN), None])), true),
+            ("b", Arc::new(BooleanArray::from(vec![Some(true), Some(false), None])), true),
+        ])
+        .unwrap();
+        let expected = "{\"z\":-1,\"a\\\"b\":\"x\\n\\u0001\\\\\\\"\",\"d\":1.0E7,\"b\":true}\n\
+            {\"a\\\"b\":\"\",\"u\":\"é😀\u{2028}\",\"l\":\"a text too long for a view of its own\",\"d\":null,\"b\":false}\n{}\n";
+        assert_eq!(encoded(&batch, usize::MAX), expected);
+        assert_eq!(encoded(&batch, 1), expected);
+    }
+
+    #[test]
+    fn the_oracle_rows_read_back_without_their_nulls() {
+        let text = std::fs::read_to_string(QUOTING).unwrap();
+        let reader = arrow::json::ReaderBuilder::new(wire_schema()).build(text.as_bytes()).unwrap();
+        let found: String = reader.map(|batch| encoded(&batch.unwrap(), 9_999)).collect();
+        assert_eq!(found.lines().count(), 400);
+        for (found, input) in found.lines().zip(text.lines()) {
+            let mut expected: Value = serde_json::from_str(input).unwrap();
+            expected.as_object_mut().unwrap().retain(|_, value| !value.is_null());
+            assert_eq!(serde_json::from_str::<Value>(found).unwrap(), expected);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn strings_are_serde_json_s(text in prop_oneof![any::<String>(), "[\u{0}-\u{30}\\\\\u{7E}-\u{A0}]{0,40}"]) {
+            let mut out = Vec::new();
+            write_text(&text, &mut out);
+            prop_assert_eq!(String::from_utf8(out).unwrap(), serde_json::to_string(&text).unwrap());
+        }
+
+        #[test]
+        fn doubles_read_back(value in any::<f64>().prop_filter("finite", |value| value.is_finite())) {
+            let mut out = Vec::new();
+            write_double(value, &mut out);
+            let back: f64 = serde_json::from_slice(&out).unwrap();
+            prop_assert_eq!(back.to_bits(), value.to_bits());
+        }
+    }
+}

@@ -38,6 +38,10 @@ impl Arena {
         self.escape_formulas && csv_cell::starts_formula(first)
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.used
+    }
+
     pub(super) fn bytes(&self) -> &[u8] {
         &self.bytes
     }
@@ -113,8 +117,9 @@ impl Arena {
         if text.first().is_some_and(|&first| self.escapes(first)) {
             return self.quoted(b"\"'", text, separator);
         }
-        let special = match (text.first_chunk::<16>(), text.last_chunk::<16>()) {
-            (Some(head), Some(tail)) if text.len() <= csv_cell::MAX_BARE_UNITS => any_special(head) | any_special(tail),
+        let special = match text.len() {
+            16..=csv_cell::MAX_BARE_UNITS => any_special_at_ends::<16>(text),
+            8..16 => any_special_at_ends::<8>(text),
             _ => csv_cell::is_long(text) || text.iter().copied().any(csv_cell::is_special),
         };
         if special { self.quoted(b"\"", text, separator) } else { self.bare(text, separator) }
@@ -146,14 +151,22 @@ impl Arena {
 
 /// A fold, not `any`: without an early exit it becomes a few vector instructions.
 #[inline]
-fn any_special(bytes: &[u8; 16]) -> bool {
+fn any_special<const N: usize>(bytes: &[u8; N]) -> bool {
     bytes.iter().fold(false, |special, &byte| special | csv_cell::is_special(byte))
+}
+
+/// Looks at the first and the last `N` bytes, which are all of a text of `N` to `2 * N` bytes.
+#[inline]
+fn any_special_at_ends<const N: usize>(text: &[u8]) -> bool {
+    text.first_chunk::<N>().is_some_and(any_special) || text.last_chunk::<N>().is_some_and(any_special)
 }
 
 #[inline]
 fn contains_quote(text: &[u8]) -> bool {
+    let is_quote = |byte: &u8| *byte == b'"';
     let (chunks, rest) = text.as_chunks::<16>();
-    chunks.iter().any(|chunk| chunk.iter().fold(false, |found, &byte| found | (byte == b'"'))) || rest.contains(&b'"')
+    chunks.iter().any(|chunk| chunk.iter().fold(false, |found, byte| found | is_quote(byte)))
+        || rest.iter().any(is_quote)
 }
 
 /// Copies `text` to the start of `target`, which must be as long at least.
