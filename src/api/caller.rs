@@ -90,12 +90,11 @@ impl FromRequestParts<Arc<Services>> for Caller {
 
     async fn from_request_parts(parts: &mut Parts, services: &Arc<Services>) -> Result<Self, ApiError> {
         if parts.extensions.get::<Operator>().is_some() {
-            let id: TenantId = header(&parts.headers, OPERATOR_TENANT)
-                .unwrap_or_default()
-                .parse()
-                .map_err(|e: crate::domain::tenant::InvalidTenantId| {
+            let id: TenantId = header(&parts.headers, OPERATOR_TENANT).unwrap_or_default().parse().map_err(
+                |e: crate::domain::tenant::InvalidTenantId| {
                     ApiError::bad_request("bad_value", OPERATOR_TENANT, e.to_string())
-                })?;
+                },
+            )?;
             let tenant = services.tenant(id).await?;
             return Ok(Self { actor: Actor::command_line(), tenant, scopes: Role::Admin.scopes() });
         }

@@ -24,7 +24,9 @@ fn unavailable(code: &'static str, message: &str, cause: &(dyn std::error::Error
 impl From<RegistryError> for ApiError {
     fn from(error: RegistryError) -> Self {
         match &error {
-            RegistryError::Closed => unavailable("shutting_down", "the server is shutting down; nothing was stored", &error),
+            RegistryError::Closed => {
+                unavailable("shutting_down", "the server is shutting down; nothing was stored", &error)
+            }
             RegistryError::Lost => {
                 unavailable("outcome_unknown", "the server stopped in mid-write; look whether it was stored", &error)
             }
@@ -220,7 +222,9 @@ impl From<DecodeError> for ApiError {
             DecodeError::Column { column, .. } => {
                 bad("bad_column", format!("{error}; nothing was stored")).with_target(column)
             }
-            DecodeError::Read(_) => bad("incomplete_body", "the body did not arrive whole; nothing was stored".to_owned()),
+            DecodeError::Read(_) => {
+                bad("incomplete_body", "the body did not arrive whole; nothing was stored".to_owned())
+            }
             DecodeError::Spool(_) | DecodeError::SinkClosed(_) | DecodeError::Batch(_) => Self::internal(&error),
         }
     }

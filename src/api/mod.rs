@@ -53,7 +53,11 @@ impl utoipa::Modify for Credentials {
     fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
         let components = document.components.get_or_insert_default();
         for (name, scheme, text) in [
-            ("basic", HttpAuthScheme::Basic, "E-mail address and password; `bps-tenant-id` picks one of several tenants"),
+            (
+                "basic",
+                HttpAuthScheme::Basic,
+                "E-mail address and password; `bps-tenant-id` picks one of several tenants",
+            ),
             ("bearer", HttpAuthScheme::Bearer, "A token of `anomalake token create`"),
         ] {
             let http = HttpBuilder::new().scheme(scheme).description(Some(text)).build();

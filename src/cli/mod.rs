@@ -111,9 +111,11 @@ fn report(error: &CommandError) -> ExitCode {
 /// Logs go to stderr; `RUST_LOG` chooses what, `ANOMALAKE_LOG_FORMAT=json` how.
 fn log_to_stderr(serving: bool) {
     use tracing_subscriber::EnvFilter;
-    let default = if serving { "info,deltalake=warn,deltalake_core=warn,delta_kernel=warn" } else { "warn" };
+    // The libraries below tell of every log segment they read.
+    let default = if serving { "warn,anomalake=info" } else { "error,anomalake=warn" };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let colours = std::io::IsTerminal::is_terminal(&std::io::stderr());
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(std::io::stderr);
     if std::env::var("ANOMALAKE_LOG_FORMAT").is_ok_and(|format| format == "json") {
         builder.json().init();
     } else {

@@ -53,7 +53,9 @@ impl Availability {
             Self::Available => "available".to_owned(),
             Self::NotYet { at_ms } => format!("not yet available, from {}", super::time_text::format_time(at_ms)),
             Self::TooOld => "no more available: the anomaly is older than the tenant's recency".to_owned(),
-            Self::BeforeFeature => "not available: the anomaly was created before the feature was switched on".to_owned(),
+            Self::BeforeFeature => {
+                "not available: the anomaly was created before the feature was switched on".to_owned()
+            }
             Self::FeatureOff => "not available: the feature is off for this tenant".to_owned(),
         }
     }

@@ -165,9 +165,7 @@ fn sorted(batches: &[RecordBatch]) -> Result<RecordBatch, LakeError> {
     let all = concat_batches(&schema, batches)?;
     let keys = [DAY, USER_KEY, TIME_STAMP]
         .into_iter()
-        .map(|name| {
-            Ok(SortColumn { values: Arc::clone(all.column(schema.index_of(name)?)), options: None })
-        })
+        .map(|name| Ok(SortColumn { values: Arc::clone(all.column(schema.index_of(name)?)), options: None }))
         .collect::<Result<Vec<_>, arrow::error::ArrowError>>()?;
     let order = lexsort_to_indices(&keys, None)?;
     Ok(take_record_batch(&all, &order)?)

@@ -39,10 +39,7 @@ fn log_store(tenant_store: &Arc<dyn ObjectStore>, tenant: TenantKey) -> Result<L
 /// a failing hook would be reported as a failed commit though the version is durable.
 #[must_use]
 pub fn commit_properties() -> CommitProperties {
-    CommitProperties::default()
-        .with_max_retries(0)
-        .with_create_checkpoint(false)
-        .with_cleanup_expired_logs(Some(false))
+    CommitProperties::default().with_max_retries(0).with_create_checkpoint(false).with_cleanup_expired_logs(Some(false))
 }
 
 fn table_properties() -> HashMap<String, Option<String>> {

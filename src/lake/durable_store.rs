@@ -87,11 +87,14 @@ impl DurableStore {
     async fn sync(&self, path: &Path, folder: bool) -> Result<()> {
         let target = path.parts().fold(self.root.as_ref().clone(), |target, part| target.join(part.as_ref()));
         let syncer = Arc::clone(&self.syncer);
-        let synced = tokio::task::spawn_blocking(move || {
-            if folder { syncer.sync_folder(&target) } else { syncer.sync_file(&target) }
-        })
-        .await
-        .map_err(|source| Error::JoinError { source })?;
+        let synced =
+            tokio::task::spawn_blocking(
+                move || {
+                    if folder { syncer.sync_folder(&target) } else { syncer.sync_file(&target) }
+                },
+            )
+            .await
+            .map_err(|source| Error::JoinError { source })?;
         synced.map_err(|source| Error::Generic { store: STORE, source: Box::new(source) })
     }
 
@@ -165,7 +168,10 @@ impl ObjectStore for DurableStore {
             PutMode::Create => RenameTargetMode::Create,
             PutMode::Overwrite => RenameTargetMode::Overwrite,
             PutMode::Update(_) => {
-                return Err(Error::NotImplemented { operation: "put (update)".to_owned(), implementer: STORE.to_owned() });
+                return Err(Error::NotImplemented {
+                    operation: "put (update)".to_owned(),
+                    implementer: STORE.to_owned(),
+                });
             }
         };
         let staged = Self::staged(location);

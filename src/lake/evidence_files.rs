@@ -157,9 +157,9 @@ fn with_category(batch: &RecordBatch, category: Option<&str>) -> Result<RecordBa
 /// # Errors
 /// When the file is missing or is no whole Parquet file.
 pub fn read_wire_columns(file: PathBuf) -> Result<ParquetRecordBatchReader, LakeError> {
-    let options = ArrowReaderOptions::new().with_schema(view_schema()).with_page_index_policy(
-        parquet::file::metadata::PageIndexPolicy::Skip,
-    );
+    let options = ArrowReaderOptions::new()
+        .with_schema(view_schema())
+        .with_page_index_policy(parquet::file::metadata::PageIndexPolicy::Skip);
     let builder = ParquetRecordBatchReaderBuilder::try_new_with_options(File::open(file)?, options)?;
     let mask = ProjectionMask::roots(builder.parquet_schema(), 0..COLUMN_COUNT);
     Ok(builder.with_projection(mask).with_batch_size(READ_ROWS).build()?)

@@ -47,7 +47,8 @@ impl FileRange {
         let Some(Statistics { min_values, max_values }) = statistics else {
             return Self { day, ..Self::default() };
         };
-        let time = |values: &HashMap<String, serde_json::Value>| values.get(TIME_STAMP).and_then(serde_json::Value::as_i64);
+        let time =
+            |values: &HashMap<String, serde_json::Value>| values.get(TIME_STAMP).and_then(serde_json::Value::as_i64);
         let user = |values: &HashMap<String, serde_json::Value>| {
             values.get(USER_KEY).and_then(serde_json::Value::as_str).map(str::to_owned)
         };

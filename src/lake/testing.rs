@@ -76,8 +76,12 @@ pub(crate) fn rows(rows: &[(i64, &str, &str)]) -> RecordBatch {
                     rows.iter().map(|r| Day::of_time_stamp(r.0).unwrap().days_since_epoch()),
                 )),
                 name => match COLUMNS.iter().find(|c| c.name == name && c.kind == ColumnKind::Metric) {
-                    Some(c) if c.column_type == ColumnType::Int64 => Arc::new(Int64Array::from(vec![c.default_metric(); n])),
-                    Some(c) if c.column_type == ColumnType::Float64 => Arc::new(arrow::array::Float64Array::from(vec![0.0; n])),
+                    Some(c) if c.column_type == ColumnType::Int64 => {
+                        Arc::new(Int64Array::from(vec![c.default_metric(); n]))
+                    }
+                    Some(c) if c.column_type == ColumnType::Float64 => {
+                        Arc::new(arrow::array::Float64Array::from(vec![0.0; n]))
+                    }
                     _ => new_null_array(field.data_type(), n),
                 },
             }

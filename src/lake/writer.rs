@@ -173,11 +173,8 @@ impl Writer {
     }
 
     async fn append_to_log(&mut self, files: &[Add], number: i64) -> Result<u64, LakeError> {
-        let operation = DeltaOperation::Write {
-            mode: SaveMode::Append,
-            partition_by: Some(vec![DAY.to_owned()]),
-            predicate: None,
-        };
+        let operation =
+            DeltaOperation::Write { mode: SaveMode::Append, partition_by: Some(vec![DAY.to_owned()]), predicate: None };
         let properties = commit_properties().with_application_transaction(Transaction::new(INGEST_APP, number));
         let snapshot = self.table.snapshot()?.clone();
         let finalized = CommitBuilder::from(properties)

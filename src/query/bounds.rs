@@ -120,7 +120,10 @@ mod tests {
             assert!(matches!(check(&chain), Err(BoundsError::TooManyOperators { limit: 200 })), "{operator}");
         }
         assert!(check(&format!("asn IN ({})", vec!["1"; 10_000].join(", "))).is_ok());
-        assert!(check(&format!("{}1{}", "(".repeat(10_000), ")".repeat(10_000))).is_ok(), "nesting is the parser's to refuse");
+        assert!(
+            check(&format!("{}1{}", "(".repeat(10_000), ")".repeat(10_000))).is_ok(),
+            "nesting is the parser's to refuse"
+        );
     }
 
     #[test]

@@ -130,11 +130,7 @@ impl QueryEngine {
     ) -> Result<(DataFrame, u64), LakeError> {
         let context = self.session(table)?;
         let (snapshot, version) = table.snapshot();
-        let provider = snapshot
-            .table_provider()
-            .with_session(Arc::new(context.state()))
-            .await
-            .map_err(into_lake)?;
+        let provider = snapshot.table_provider().with_session(Arc::new(context.state())).await.map_err(into_lake)?;
         let mut rows = context.read_table(provider).map_err(into_lake)?;
         for condition in filter.conjuncts() {
             rows = rows.filter(condition).map_err(into_lake)?;

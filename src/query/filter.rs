@@ -65,9 +65,7 @@ impl ActivityFilter {
         let id = cast(column(ACTIVITY_ID), DataType::Utf8);
         [
             column(TIME_STAMP).gt_eq(lit(place.time_stamp_ms)),
-            column(TIME_STAMP)
-                .gt(lit(place.time_stamp_ms))
-                .or(id.gt_eq(lit(place.activity_id.as_str()))),
+            column(TIME_STAMP).gt(lit(place.time_stamp_ms)).or(id.gt_eq(lit(place.activity_id.as_str()))),
         ]
     }
 }

@@ -51,7 +51,8 @@ pub async fn newest(
     let keys = || [column(TIME_STAMP), column(ACTIVITY_ID)];
     let narrow = chosen.clone().select(keys()).map_err(into_lake)?;
     let newest_first = narrow.clone().sort(keys().map(|key| key.sort(false, false)).to_vec()).map_err(into_lake)?;
-    let oldest = oldest_within(newest_first.limit(0, Some(cap)).map_err(into_lake)?.execute_stream().await, cap).await?;
+    let oldest =
+        oldest_within(newest_first.limit(0, Some(cap)).map_err(into_lake)?.execute_stream().await, cap).await?;
 
     let mut rows = chosen;
     let mut skip = 0;
@@ -139,7 +140,9 @@ mod tests {
         for batch in batches {
             let times = batch.column_by_name(TIME_STAMP).unwrap();
             let times = arrow::array::AsArray::as_primitive::<arrow::datatypes::Int64Type>(times).clone();
-            let ids = arrow::compute::cast(batch.column_by_name(ACTIVITY_ID).unwrap(), &arrow::datatypes::DataType::Utf8).unwrap();
+            let ids =
+                arrow::compute::cast(batch.column_by_name(ACTIVITY_ID).unwrap(), &arrow::datatypes::DataType::Utf8)
+                    .unwrap();
             let ids = arrow::array::AsArray::as_string::<i32>(&ids).clone();
             rows.extend((0..batch.num_rows()).map(|i| (times.value(i), ids.value(i).to_owned())));
         }
@@ -156,7 +159,12 @@ mod tests {
         let (lake, _) = testing::lake(&dir);
         let table = lake.table(testing::tenant()).await.unwrap();
         let batch = testing::rows(&[
-            (5, "Ann", "c"), (5, "ann ", "a"), (5, "ann", "b"), (DAY_MS + 1, "ann", "d"), (7, "bob", "x"), (2, "ann", "e"),
+            (5, "Ann", "c"),
+            (5, "ann ", "a"),
+            (5, "ann", "b"),
+            (DAY_MS + 1, "ann", "d"),
+            (7, "bob", "x"),
+            (2, "ann", "e"),
         ]);
         table.append(Rows::Batches(vec![batch]), None).await.unwrap();
         let engine = QueryEngine::new(EngineOptions::new(dir.path().join("tmp"))).unwrap();
@@ -200,7 +208,9 @@ mod tests {
         let read: Vec<_> = read_wire_columns(file).unwrap().map(Result::unwrap).collect();
         assert_eq!(read.iter().map(arrow::array::RecordBatch::num_rows).sum::<usize>(), 2);
         assert_eq!(read[0].num_columns(), 56);
-        let category = arrow::compute::cast(read[0].column_by_name("threatCategory").unwrap(), &arrow::datatypes::DataType::Utf8).unwrap();
+        let category =
+            arrow::compute::cast(read[0].column_by_name("threatCategory").unwrap(), &arrow::datatypes::DataType::Utf8)
+                .unwrap();
         assert_eq!(arrow::array::AsArray::as_string::<i32>(&category).value(0), "Insider Threats");
 
         table.append(Rows::Batches(vec![testing::rows(&[(5, "zoe", "c")])]), None).await.unwrap();

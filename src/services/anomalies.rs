@@ -95,7 +95,9 @@ impl Services {
         let key = tenant.key;
         let entry_of = {
             let actor = actor.clone();
-            move |anomaly: &Anomaly| super::audit_entry(&actor, now_ms, Some(key), "anomaly.create", anomaly.id.to_string())
+            move |anomaly: &Anomaly| {
+                super::audit_entry(&actor, now_ms, Some(key), "anomaly.create", anomaly.id.to_string())
+            }
         };
         let anomaly = self
             .registry

@@ -135,8 +135,11 @@ impl Services {
         if file.row_cap != self.limits(tenant).max_activities {
             return Ok(None);
         }
-        let wanted =
-            crate::lake::file_ranges::Wanted { from_ms: anomaly.from_ms, to_ms: anomaly.to_ms, user_key: anomaly.user_key.as_deref() };
+        let wanted = crate::lake::file_ranges::Wanted {
+            from_ms: anomaly.from_ms,
+            to_ms: anomaly.to_ms,
+            user_key: anomaly.user_key.as_deref(),
+        };
         let covered = u64::try_from(file.lake_version).unwrap_or(0);
         let outdated = table.gained_since(covered, table.version(), &wanted).await?;
         Ok((!outdated).then_some(file))
@@ -231,9 +234,7 @@ impl Services {
         let next_ms = self.clock.now_ms().saturating_add(i64::try_from(wait.as_millis()).unwrap_or(i64::MAX));
         let (key, id) = (tenant.key, anomaly.id);
         self.registry
-            .write(move |conn| {
-                Box::pin(async move { evidence::record_failure(conn, key, id, &reason, next_ms).await })
-            })
+            .write(move |conn| Box::pin(async move { evidence::record_failure(conn, key, id, &reason, next_ms).await }))
             .await
     }
 

@@ -139,8 +139,7 @@ impl Services {
     #[must_use]
     pub fn availability(&self, tenant: &Tenant, anomaly: &Anomaly) -> Availability {
         let limits = self.limits(tenant);
-        let window =
-            Window { availability_delay_ms: limits.availability_delay_ms, recency_ms: limits.recency_ms };
+        let window = Window { availability_delay_ms: limits.availability_delay_ms, recency_ms: limits.recency_ms };
         Availability::of(anomaly.created_at_ms, tenant.anomalous_activity_since_ms, window, self.clock.now_ms())
     }
 

@@ -56,7 +56,10 @@ pub struct IngestRequest {
 
 impl std::fmt::Debug for IngestRequest {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("IngestRequest").field("tenant", &self.tenant).field("format", &self.format).finish_non_exhaustive()
+        f.debug_struct("IngestRequest")
+            .field("tenant", &self.tenant)
+            .field("format", &self.format)
+            .finish_non_exhaustive()
     }
 }
 

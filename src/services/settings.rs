@@ -5,8 +5,8 @@ use std::marker::PhantomData;
 use std::path::Path;
 use std::time::Duration;
 
-use serde::de::{self, Deserializer, Visitor};
 use serde::Deserialize;
+use serde::de::{self, Deserializer, Visitor};
 
 use crate::domain::day::DAY_MS;
 use crate::domain::size_text::parse_size;
@@ -133,8 +133,8 @@ impl ServerSettings {
     pub fn load(path: &Path) -> Result<Self, SettingsError> {
         let shown = || path.display().to_string();
         let text = std::fs::read_to_string(path).map_err(|source| SettingsError::Read { path: shown(), source })?;
-        let settings: Self = toml::from_str(&text)
-            .map_err(|source| SettingsError::Parse { path: shown(), source: Box::new(source) })?;
+        let settings: Self =
+            toml::from_str(&text).map_err(|source| SettingsError::Parse { path: shown(), source: Box::new(source) })?;
         settings.check()?;
         Ok(settings)
     }

@@ -112,9 +112,7 @@ impl Services {
             })
             .await?;
         self.lake.drop_tenant(key).await?;
-        self.registry
-            .write(move |conn| Box::pin(async move { tenants::finish_drop(conn, key, now_ms).await }))
-            .await?;
+        self.registry.write(move |conn| Box::pin(async move { tenants::finish_drop(conn, key, now_ms).await })).await?;
         Ok(())
     }
 

@@ -127,7 +127,8 @@ fn format(headers: &HeaderMap) -> Result<Option<Format>, ApiError> {
         "" | "application/octet-stream" | "application/x-www-form-urlencoded" => Ok(None),
         _ => {
             let message = "the content type is not known; send application/x-ndjson or application/vnd.apache.parquet";
-            Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_type", message).with_target("Content-Type"))
+            Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_type", message)
+                .with_target("Content-Type"))
         }
     }
 }

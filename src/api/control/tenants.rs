@@ -98,10 +98,7 @@ pub async fn list_tenants(State(services): State<Arc<Services>>) -> Result<Respo
 }
 
 /// Shows a tenant.
-pub async fn get_tenant(
-    State(services): State<Arc<Services>>,
-    Path(id): Path<TenantId>,
-) -> Result<Response, ApiError> {
+pub async fn get_tenant(State(services): State<Arc<Services>>, Path(id): Path<TenantId>) -> Result<Response, ApiError> {
     let tenant = services.tenant(id).await?;
     body::answer(StatusCode::OK, &model(&services, tenant))
 }

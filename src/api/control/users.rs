@@ -145,19 +145,13 @@ pub async fn passwd(
 }
 
 /// Lets a user sign in again.
-pub async fn enable(
-    State(services): State<Arc<Services>>,
-    Path(email): Path<String>,
-) -> Result<StatusCode, ApiError> {
+pub async fn enable(State(services): State<Arc<Services>>, Path(email): Path<String>) -> Result<StatusCode, ApiError> {
     services.auth.enable(&Actor::command_line(), &email).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 /// Keeps a user from signing in.
-pub async fn disable(
-    State(services): State<Arc<Services>>,
-    Path(email): Path<String>,
-) -> Result<StatusCode, ApiError> {
+pub async fn disable(State(services): State<Arc<Services>>, Path(email): Path<String>) -> Result<StatusCode, ApiError> {
     services.auth.disable(&Actor::command_line(), &email).await?;
     Ok(StatusCode::NO_CONTENT)
 }

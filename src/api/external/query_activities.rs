@@ -130,11 +130,26 @@ mod tests {
     #[test]
     fn anything_else_is_refused_and_named() {
         for value in [
-            json!(null), json!(-1), json!(1.5), json!(9_007_199_254_740_992_i64), json!("9007199254740992"), json!(1e300),
-            json!(true), json!([1]), json!({"a": 1}), json!(""), json!("x"), json!("-1"), json!("ANO-"),
+            json!(null),
+            json!(-1),
+            json!(1.5),
+            json!(9_007_199_254_740_992_i64),
+            json!("9007199254740992"),
+            json!(1e300),
+            json!(true),
+            json!([1]),
+            json!({"a": 1}),
+            json!(""),
+            json!("x"),
+            json!("-1"),
+            json!("ANO-"),
         ] {
             let error = incident_id(Some(&value)).unwrap_err();
-            assert_eq!((error.status, error.target.as_deref()), (StatusCode::BAD_REQUEST, Some("incident_id")), "{value}");
+            assert_eq!(
+                (error.status, error.target.as_deref()),
+                (StatusCode::BAD_REQUEST, Some("incident_id")),
+                "{value}"
+            );
         }
         assert!(incident_id(None).is_err());
     }
