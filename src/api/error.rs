@@ -180,7 +180,7 @@ pub async fn render(request: Request, next: Next) -> Response {
         headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
     }
     if let Some(after) = error.retry_after {
-        headers.insert(RETRY_AFTER, HeaderValue::from(after.as_secs_f64().ceil() as u64));
+        headers.insert(RETRY_AFTER, HeaderValue::from(after.as_millis().div_ceil(1000).try_into().unwrap_or(u64::MAX)));
     }
     *response.body_mut() = Body::from(body.unwrap_or_default());
     response

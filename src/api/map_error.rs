@@ -165,9 +165,7 @@ impl From<EvidenceError> for ApiError {
                 failed(error.to_string()).with_cause(&error)
             }
             EvidenceError::Making(_) => failed(error.to_string()).with_cause(&error),
-            EvidenceError::Lake(LakeError::Busy { .. }) | EvidenceError::Lake(_) | EvidenceError::Registry(_) => {
-                Self::internal(&error)
-            }
+            EvidenceError::Lake(_) | EvidenceError::Registry(_) => Self::internal(&error),
         }
     }
 }

@@ -85,7 +85,6 @@ pub fn document() -> utoipa::openapi::OpenApi {
 }
 
 /// Every route that callers reach over the network.
-#[must_use]
 pub fn public_router(services: &Arc<Services>) -> Router {
     let (router, document) = routes().split_for_parts();
     let docs = SwaggerUi::new("/docs").url("/openapi.json", document);
@@ -94,7 +93,6 @@ pub fn public_router(services: &Arc<Services>) -> Router {
 
 /// The same routes and those of administration, for the control socket: whoever may open the socket
 /// owns the data directory.
-#[must_use]
 pub fn control_router(services: &Arc<Services>) -> Router {
     let (router, _) = routes().split_for_parts();
     let router = router.merge(control::routes()).with_state(Arc::clone(services));

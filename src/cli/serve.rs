@@ -34,7 +34,7 @@ pub struct ServeArgs {
 }
 
 /// Longest time for requests under way when the server stops.
-const GRACE: Duration = Duration::from_secs(60);
+const GRACE: Duration = Duration::from_mins(1);
 
 /// Runs the server until a signal.
 ///
@@ -84,14 +84,15 @@ pub async fn serve(owner: Owner, listener: TcpListener) -> Result<(), CommandErr
     stop.cancel();
     let ended = match ended {
         Some(ended) => ended,
-        None => match tokio::time::timeout(GRACE, &mut public).await {
-            Ok(ended) => ended,
-            Err(_) => {
+        None => {
+            if let Ok(ended) = tokio::time::timeout(GRACE, &mut public).await {
+                ended
+            } else {
                 tracing::warn!(grace_seconds = GRACE.as_secs(), "requests under way did not end in time");
                 public.abort();
                 Ok(Ok(()))
             }
-        },
+        }
     };
     jobs.wait().await;
     owner.release().await;

@@ -17,10 +17,10 @@ const EVIDENCE_EVERY: Duration = Duration::from_secs(15);
 const EVIDENCE_ROUND: u32 = 100;
 
 /// How often forgotten things are tidied up.
-const TIDY_EVERY: Duration = Duration::from_secs(300);
+const TIDY_EVERY: Duration = Duration::from_mins(5);
 
 /// A table that nobody used for this long is closed.
-const IDLE_TABLE: Duration = Duration::from_secs(600);
+const IDLE_TABLE: Duration = Duration::from_mins(10);
 
 /// The running jobs.
 #[derive(Debug)]

@@ -87,7 +87,7 @@ impl DurableStore {
     async fn sync(&self, path: &Path, folder: bool) -> Result<()> {
         let target = path.parts().fold(self.root.as_ref().clone(), |target, part| target.join(part.as_ref()));
         let syncer = Arc::clone(&self.syncer);
-        let synced =
+        let outcome =
             tokio::task::spawn_blocking(
                 move || {
                     if folder { syncer.sync_folder(&target) } else { syncer.sync_file(&target) }
@@ -95,7 +95,7 @@ impl DurableStore {
             )
             .await
             .map_err(|source| Error::JoinError { source })?;
-        synced.map_err(|source| Error::Generic { store: STORE, source: Box::new(source) })
+        outcome.map_err(|source| Error::Generic { store: STORE, source: Box::new(source) })
     }
 
     /// Syncs the folder of a new name, then every ancestor not known to be durable.

@@ -228,8 +228,8 @@ impl Services {
         let counted = Arc::clone(&rows_written);
         let task = self.cpu.spawn(async move {
             let _running = task_running;
-            let encoded = tokio::time::timeout(deadline, encode(batches, encoder, &sender, rows, &counted)).await;
-            let failed = match encoded {
+            let outcome = tokio::time::timeout(deadline, encode(batches, encoder, &sender, rows, &counted)).await;
+            let failed = match outcome {
                 Ok(Ok(())) => return,
                 Ok(Err(error)) => error,
                 Err(_) => ExportError::TimedOut(deadline),

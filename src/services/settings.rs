@@ -74,8 +74,8 @@ impl Default for ServerSettings {
             max_ingests: 4,
             max_exports: 64,
             queue_timeout: Duration::from_secs(30),
-            export_timeout: Duration::from_secs(3600),
-            evidence_timeout: Duration::from_secs(300),
+            export_timeout: Duration::from_hours(1),
+            evidence_timeout: Duration::from_mins(5),
             query_memory: 512 << 20,
             query_spill: 20 << 30,
             commit_interval: Duration::from_millis(100),
@@ -88,7 +88,7 @@ impl Default for TenantDefaults {
     fn default() -> Self {
         let days = |n: i64| Duration::from_millis((n * DAY_MS).unsigned_abs());
         Self {
-            availability_delay: Duration::from_secs(12 * 3600),
+            availability_delay: Duration::from_hours(12),
             recency: days(15),
             max_activities: 100_000,
             activity_retention: days(100),
