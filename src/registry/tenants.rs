@@ -158,6 +158,7 @@ pub async fn finish_drop(conn: &mut SqliteConnection, key: TenantKey, now_ms: i6
     for sql in [
         "DELETE FROM evidence WHERE tenant_id = ? AND incarnation = ?",
         "DELETE FROM anomalies WHERE tenant_id = ? AND incarnation = ?",
+        "DELETE FROM modified_clock WHERE tenant_id = ? AND incarnation = ?",
         "DELETE FROM tokens WHERE tenant_id = ? AND incarnation = ?",
         "DELETE FROM user_roles WHERE tenant_id = ? AND incarnation = ?",
         "DELETE FROM idempotency WHERE tenant_id = ? AND incarnation = ?",
@@ -246,6 +247,7 @@ mod tests {
         for (table, rows) in [
             ("SELECT COUNT(*) FROM anomalies", 1_i64),
             ("SELECT COUNT(*) FROM evidence", 1),
+            ("SELECT COUNT(*) FROM modified_clock", 1),
             ("SELECT COUNT(*) FROM tokens", 1),
             ("SELECT COUNT(*) FROM user_roles", 1),
             ("SELECT COUNT(*) FROM users", 1),

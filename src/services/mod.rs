@@ -1,9 +1,11 @@
 //! What the product does, without HTTP: plain requests in, values or streams out.
 
 pub mod anomalies;
+pub mod anomaly_changes;
 pub mod auth;
 pub mod evidence;
 pub mod export;
+pub mod incidents;
 pub mod ingest;
 pub mod ledger;
 pub mod metrics;
