@@ -5,6 +5,7 @@ use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -18,8 +19,21 @@ pub const MAX_JSON_BYTES: usize = 1 << 20;
 /// # Errors
 /// `413` beyond [`MAX_JSON_BYTES`], `400` with line and column for bad JSON.
 pub async fn json<T: DeserializeOwned>(request: Request) -> Result<T, ApiError> {
+    parse(&collect(request).await?)
+}
+
+/// [`json`] for routes whose body is optional: an empty one is the default.
+///
+/// # Errors
+/// As [`json`].
+pub async fn json_or_default<T: DeserializeOwned + Default>(request: Request) -> Result<T, ApiError> {
+    let bytes = collect(request).await?;
+    if bytes.trim_ascii().is_empty() { Ok(T::default()) } else { parse(&bytes) }
+}
+
+async fn collect(request: Request) -> Result<Bytes, ApiError> {
     let limited = http_body_util::Limited::new(request.into_body(), MAX_JSON_BYTES);
-    let bytes = http_body_util::BodyExt::collect(limited).await.map_err(|error| {
+    let collected = http_body_util::BodyExt::collect(limited).await.map_err(|error| {
         if error.is::<http_body_util::LengthLimitError>() {
             let message = format!("the body exceeds {MAX_JSON_BYTES} bytes");
             ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", message)
@@ -27,7 +41,11 @@ pub async fn json<T: DeserializeOwned>(request: Request) -> Result<T, ApiError> 
             ApiError::new(StatusCode::BAD_REQUEST, "incomplete_body", "the body did not arrive whole")
         }
     })?;
-    serde_json::from_slice(&bytes.to_bytes())
+    Ok(collected.to_bytes())
+}
+
+fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
+    serde_json::from_slice(bytes)
         .map_err(|error| ApiError::new(StatusCode::BAD_REQUEST, "bad_json", format!("the body is wrong: {error}")))
 }
 

@@ -8,11 +8,13 @@ use crate::formats::input::DecodeError;
 use crate::lake::error::LakeError;
 use crate::query::predicate::WhereError;
 use crate::registry::RegistryError;
+use crate::registry::incidents::PageError;
 use crate::registry::tenants::TenantError;
 use crate::services::anomalies::AnomalyError;
 use crate::services::auth::{AdminError, AuthError};
 use crate::services::evidence::EvidenceError;
 use crate::services::export::ExportError;
+use crate::services::incidents::IncidentError;
 use crate::services::ingest::IngestError;
 use crate::services::tenants::DropError;
 
@@ -149,9 +151,22 @@ impl From<AnomalyError> for ApiError {
     fn from(error: AnomalyError) -> Self {
         match error {
             AnomalyError::Field { field, .. } => Self::bad_request("bad_value", field, error.to_string()),
+            AnomalyError::Unknown => Self::not_found(error.to_string()).with_target("id"),
             AnomalyError::Where(error) => error.into(),
             AnomalyError::Check(_) => Self::internal(&error),
             AnomalyError::Registry(error) => error.into(),
+        }
+    }
+}
+
+impl From<IncidentError> for ApiError {
+    fn from(error: IncidentError) -> Self {
+        match error {
+            IncidentError::Page(PageError::TooManyTogether) => {
+                Self::new(StatusCode::CONFLICT, "too_many_together", error.to_string()).with_target("timesSelection")
+            }
+            IncidentError::Page(PageError::Registry(error)) | IncidentError::Registry(error) => error.into(),
+            IncidentError::Task(_) => Self::internal(&error),
         }
     }
 }
@@ -164,6 +179,7 @@ impl From<EvidenceError> for ApiError {
             EvidenceError::Failed(_) | EvidenceError::TimedOut(_) | EvidenceError::Where(_) => {
                 failed(error.to_string()).with_cause(&error)
             }
+            EvidenceError::Changed => unavailable("changed_meanwhile", &error.to_string(), &error),
             EvidenceError::Making(_) => failed(error.to_string()).with_cause(&error),
             EvidenceError::Lake(_) | EvidenceError::Registry(_) => Self::internal(&error),
         }

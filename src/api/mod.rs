@@ -39,6 +39,7 @@ use error::ApiError;
     ),
     tags(
         (name = "external", description = "Wire contract of the anomalous activity API"),
+        (name = "incidents", description = "Wire contract of the incidents API: anomalies as others handle them"),
         (name = "activities", description = "Activities in"),
         (name = "anomalies", description = "Anomalies and their activities"),
         (name = "system", description = "The server itself"),
@@ -69,9 +70,14 @@ impl utoipa::Modify for Credentials {
 fn routes() -> OpenApiRouter<Arc<Services>> {
     OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(external::query_activities::query_activities))
+        .routes(routes!(external::query_incidents::query_incidents))
+        .routes(routes!(external::modify_incidents::modify_incidents))
+        .routes(routes!(external::query_incident_groups::query_incident_groups))
+        .routes(routes!(external::query_incident_information_keys::query_incident_information_keys))
+        .routes(routes!(external::list_groups::list_groups))
         .routes(routes!(activities::ingest_activities::ingest_activities))
         .routes(routes!(anomalies::create_anomaly::create_anomaly, anomalies::list_anomalies::list_anomalies))
-        .routes(routes!(anomalies::get_anomaly::get_anomaly))
+        .routes(routes!(anomalies::get_anomaly::get_anomaly, anomalies::modify_anomaly::modify_anomaly))
         .routes(routes!(anomalies::get_anomaly_activities::get_anomaly_activities))
         .routes(routes!(system::healthz))
         .routes(routes!(system::readyz))

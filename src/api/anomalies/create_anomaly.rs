@@ -39,6 +39,15 @@ pub struct CreateAnomaly {
     reason: Option<String>,
     /// What the user did, in words.
     activity: Option<String>,
+    /// The measured value that was out of the ordinary.
+    value: Option<f64>,
+    /// Cloud services that it concerns, at most 64.
+    #[serde(default)]
+    service_names: Vec<String>,
+    /// Connected instance of the service.
+    instance_id: Option<i64>,
+    /// Name of that instance.
+    instance_name: Option<String>,
     /// When it counts as created; now by default.
     created_at: Option<TimeValue>,
 }
@@ -75,6 +84,10 @@ pub async fn create_anomaly(
         source: body.source,
         reason: body.reason,
         activity: body.activity,
+        value: body.value,
+        service_names: body.service_names,
+        instance_id: body.instance_id,
+        instance_name: body.instance_name,
     };
     let anomaly = services.create_anomaly(&caller.actor, &caller.tenant, new).await?;
     body::answer(StatusCode::CREATED, &AnomalyModel::new(&services, &caller.tenant, anomaly, None))

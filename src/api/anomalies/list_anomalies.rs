@@ -13,6 +13,7 @@ use crate::api::body;
 use crate::api::caller::Caller;
 use crate::api::error::{ApiError, ErrorBody};
 use crate::domain::anomaly::AnomalyId;
+use crate::domain::incident::IncidentStatus;
 use crate::domain::principal::Scope;
 use crate::services::Services;
 
@@ -26,6 +27,8 @@ const MAX_LIMIT: u32 = 1000;
 pub struct ListParams {
     /// Only anomalies with a lower number; `next` of the page before.
     before: Option<String>,
+    /// Only anomalies of this status, for example `new` or `false positive`.
+    status: Option<String>,
     /// Most anomalies of the page, 1 to 1000; 100 by default.
     limit: Option<u32>,
 }
@@ -65,7 +68,9 @@ pub async fn list_anomalies(
     }
     let before = params.before.as_deref().map(str::parse::<AnomalyId>).transpose();
     let before = before.map_err(|e| ApiError::bad_request("bad_value", "before", e.to_string()))?;
-    let mut page = services.list_anomalies(&caller.tenant, before, limit + 1).await?;
+    let status = params.status.as_deref().map(str::parse::<IncidentStatus>).transpose();
+    let status = status.map_err(|e| ApiError::bad_request("bad_value", "status", e.to_string()))?;
+    let mut page = services.list_anomalies(&caller.tenant, before, status, limit + 1).await?;
     let more = page.len() > limit as usize;
     page.truncate(limit as usize);
     let next = page.last().filter(|_| more).map(|(anomaly, _)| anomaly.id.to_string());
