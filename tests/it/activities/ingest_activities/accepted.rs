@@ -147,6 +147,14 @@ async fn blank_lines_crlf_and_a_byte_order_mark_are_tolerated() {
 }
 
 #[tokio::test]
+async fn what_is_nested_in_an_unknown_key_is_skipped_however_deep() {
+    let server = TestServer::start().await;
+    let tenant = server.tenant(5618).await;
+    let deep = format!("{{\"timeStamp\":1,\"x\":{}{}}}", "[".repeat(100_000), "]".repeat(100_000));
+    assert_eq!(tenant.api.ingest(deep).await.expect(200).json()["unknownKeys"]["x"], 1);
+}
+
+#[tokio::test]
 async fn many_at_once_are_all_stored_once() {
     let server = TestServer::start().await;
     let tenant = server.tenant(5618).await;

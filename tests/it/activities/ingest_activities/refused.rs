@@ -75,7 +75,6 @@ async fn one_bad_record_refuses_the_whole_body() {
 async fn every_kind_of_bad_record_is_named() {
     let server = TestServer::start().await;
     let tenant = server.tenant(5618).await;
-    let deep = format!("{{\"timeStamp\":1,\"x\":{}{}}}", "[".repeat(10_000), "]".repeat(10_000));
     for (record, field, reason) in [
         ("{\"timeStamp\":", None, "malformed json"),
         ("[1,2]", None, "expected a json object"),
@@ -91,7 +90,6 @@ async fn every_kind_of_bad_record_is_named() {
         ("{\"timeStamp\":1,\"noOfObjects\":1e999}", None, "number out of range"),
         ("{\"timeStamp\":1,\"fileSize\":9223372036854775808}", Some("fileSize"), "integer"),
         ("{\"timeStamp\":1,\"user\":\"a\",\"user\":\"b\"}", Some("user"), "twice"),
-        (&deep, None, "recursion"),
     ] {
         let answer = refused(&tenant, record.to_owned(), 400, "bad_records").await.json();
         let error = &answer["details"]["errors"][0];
