@@ -75,7 +75,7 @@ async fn texts_made_to_overflow_a_stack_are_refused_and_the_server_lives() {
         format!("asn{}", "[1]".repeat(1_200)),
         format!("asn{}", ".a".repeat(1_900)),
         format!("{} = 1", "[".repeat(3_900)),
-        format!("{}", "interval ".repeat(450)),
+        "interval ".repeat(450),
     ] {
         assert_refused(&server, &tenant, &condition).await;
     }

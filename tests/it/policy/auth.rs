@@ -96,7 +96,7 @@ async fn absent_malformed_and_wrong_credentials_are_refused_alike() {
 async fn expired_and_revoked_tokens_end_at_that_moment() {
     let server = TestServer::start().await;
     let tenant = server.tenant(5618).await;
-    let hour = Some(Duration::from_secs(3600));
+    let hour = Some(Duration::from_hours(1));
     let (expiring, revoked) = (
         server.token(tenant.id, "activities:read,anomalies:read", hour).await,
         server.token(tenant.id, "activities:read,anomalies:read", None).await,

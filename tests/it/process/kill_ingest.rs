@@ -38,10 +38,10 @@ async fn send(api: &Api, sent: &Sent) -> std::io::Result<Answer> {
 /// Sends request after request until the server is gone.
 async fn client(api: Api, ledger: Ledger, round: u64, number: u64) {
     let mut seeded = Seeded::new(round * 100 + number);
-    for n in 0.. {
+    for n in 0_i64.. {
         let key = format!("{round}-{number}-{n}");
         let names: Vec<String> = (0..=seeded.below(4)).map(|record| format!("{key}-{record}")).collect();
-        let record = |name: &String| activity(NOW_MS - i64::try_from(n % 3).unwrap() * DAY_MS, "ann", name);
+        let record = |name: &String| activity(NOW_MS - n % 3 * DAY_MS, "ann", name);
         let body = ndjson(&names.iter().map(record).collect::<Vec<_>>());
         let sent = Sent { key, names, body, answer: None };
         let place = {

@@ -101,7 +101,7 @@ async fn sigterm_finishes_an_export_under_way() {
     while let Some(chunk) = export.chunk().await {
         body.extend(chunk);
     }
-    let rows = body.iter().filter(|byte| **byte == b'\n').count() - 1;
+    let rows = String::from_utf8(body).unwrap().lines().count() - 1;
     assert_eq!(rows, usize::try_from(ROWS).unwrap());
     drop(export);
     assert_eq!(process.ended().await.code(), Some(0), "{}", dir.log());

@@ -12,21 +12,21 @@ use crate::support::server::walk;
 const METHODS: [&str; 7] = ["GET", "PUT", "POST", "DELETE", "OPTIONS", "HEAD", "PATCH"];
 
 fn operations() -> Vec<(String, String, Value)> {
-    let mut operations = Vec::new();
+    let mut found = Vec::new();
     for (path, item) in DOCUMENT["paths"].as_object().unwrap() {
         for (method, operation) in item.as_object().unwrap() {
-            operations.push((method.to_uppercase(), path.clone(), operation.clone()));
+            found.push((method.to_uppercase(), path.clone(), operation.clone()));
         }
     }
-    operations
+    found
 }
 
 #[tokio::test]
 async fn the_served_document_is_the_golden_one() {
     let server = TestServer::start().await;
-    let served = server.anyone().get("/openapi.json").await.expect(200);
-    assert_eq!(served.json(), *DOCUMENT);
-    insta::assert_json_snapshot!("openapi", served.json(), { ".info.version" => "[version]" });
+    let answer = server.anyone().get("/openapi.json").await.expect(200);
+    assert_eq!(answer.json(), *DOCUMENT);
+    insta::assert_json_snapshot!("openapi", answer.json(), { ".info.version" => "[version]" });
 }
 
 #[test]
@@ -98,9 +98,9 @@ async fn the_router_has_every_documented_operation_and_no_other_method() {
         }
     }
     // The router itself knows no path beside those and the document's own.
-    let router = format!("{:?}", anomalake::api::public_router(&server.owner.services));
+    let shown = format!("{:?}", anomalake::api::public_router(&server.owner.services));
     let documented: BTreeSet<&str> = DOCUMENT["paths"].as_object().unwrap().keys().map(String::as_str).collect();
-    let mut routed: BTreeSet<&str> = router.split('"').filter(|text| text.starts_with('/')).collect();
+    let mut routed: BTreeSet<&str> = shown.split('"').filter(|text| text.starts_with('/')).collect();
     routed.retain(|path| *path != "/" && !path.contains("axum_fallback"));
     let expected: BTreeSet<&str> =
         documented.into_iter().chain(["/docs", "/docs/", "/docs/{*rest}", "/openapi.json"]).collect();
