@@ -22,6 +22,18 @@ pub async fn json<T: DeserializeOwned>(request: Request) -> Result<T, ApiError> 
     parse(&collect(request).await?)
 }
 
+/// [`json`] for a body all of whose fields are optional: an array would read as an object without any.
+///
+/// # Errors
+/// As [`json`], and `400` for what is no object.
+pub async fn object<T: DeserializeOwned>(request: Request) -> Result<T, ApiError> {
+    let bytes = collect(request).await?;
+    if bytes.trim_ascii_start().starts_with(b"[") {
+        return Err(ApiError::new(StatusCode::BAD_REQUEST, "bad_json", "the body is wrong: an object is needed"));
+    }
+    parse(&bytes)
+}
+
 /// [`json`] for routes whose body is optional: an empty one is the default.
 ///
 /// # Errors

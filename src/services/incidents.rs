@@ -148,15 +148,20 @@ impl Services {
                             continue;
                         };
                         let after = modify(conn, &before, &before.fields(), status, &actor.principal, now_ms).await?;
-                        let changed = after.is_some();
-                        let modified_at_ms = after.map_or(before.modified_at_ms, |after| after.anomaly.modified_at_ms);
-                        results.push(StatusChanged { id: before.id, status, changed, modified_at_ms });
+                        let modified_at = after.map(|after| after.anomaly.modified_at_ms);
+                        let modified_at_ms = modified_at.unwrap_or(before.modified_at_ms);
+                        results.push(StatusChanged {
+                            id: before.id,
+                            status,
+                            changed: modified_at.is_some(),
+                            modified_at_ms,
+                        });
                     }
                     if !unknown.is_empty() {
                         return Err(ModifyError::Unknown(unknown));
                     }
-                    let changed = results.iter().filter(|result| result.changed);
-                    let ids: Vec<_> = changed.map(|result| result.id.to_incident()).collect();
+                    let moved = results.iter().filter(|result| result.changed);
+                    let ids: Vec<_> = moved.map(|result| result.id.to_incident()).collect();
                     let mut entry = audit_entry(&actor, now_ms, Some(key), "incidents.modify", "");
                     (entry.target, entry.rows) = (None, i64::try_from(ids.len()).ok());
                     entry.detail = json!({ "incidents": ids });

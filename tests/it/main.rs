@@ -7,6 +7,7 @@
 mod activities;
 mod anomalies;
 mod external;
+mod incidents;
 mod policy;
 mod process;
 mod support;

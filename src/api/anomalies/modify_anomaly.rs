@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::model::{AnomalyModel, TimeValue};
 use crate::api::body;
 use crate::api::caller::Caller;
-use crate::api::error::{ApiError, ErrorBody};
+use crate::api::error::{ApiError, CallerErrors, ErrorBody};
 use crate::domain::incident::IncidentStatus;
 use crate::domain::principal::Scope;
 use crate::services::Services;
@@ -110,11 +110,13 @@ impl ModifyAnomaly {
     params(("id" = String, Path, description = "`42`, `ANO-42` or the 24 hex digits", example = "ANO-42")),
     request_body = ModifyAnomaly,
     responses(
+        CallerErrors,
         (status = 200, description = "The anomaly as it is now", body = AnomalyModel),
         (status = 400, description = "A field is wrong; nothing was changed", body = ErrorBody),
         (status = 401, description = "No valid credentials", body = ErrorBody),
         (status = 403, description = "The scope anomalies:write is missing", body = ErrorBody),
         (status = 404, description = "No such anomaly in this tenant", body = ErrorBody),
+        (status = 413, description = "A body over 1 MiB", body = ErrorBody),
     ),
     security(("bearer" = []), ("basic" = [])),
 )]
@@ -126,7 +128,7 @@ pub async fn modify_anomaly(
 ) -> Result<Response, ApiError> {
     caller.require(Scope::AnomaliesWrite)?;
     let (before, _) = super::find(&services, &caller.tenant, &id).await?;
-    let body: ModifyAnomaly = body::json(request).await?;
+    let body: ModifyAnomaly = body::object(request).await?;
     let change = body.resolve(services.clock.now_ms())?;
     let anomaly = services.change_anomaly(&caller.actor, &caller.tenant, before.id, change).await?;
     let (anomaly, evidence) = super::find(&services, &caller.tenant, &anomaly.id.to_string()).await?;

@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::criteria::MAX_LIMIT;
 use super::envelope::{Answer, Envelope};
 use crate::api::caller::Caller;
-use crate::api::error::{ApiError, ExternalErrorBody};
+use crate::api::error::{ApiError, ExternalCallerErrors, ExternalErrorBody};
 use crate::domain::incident_group::IncidentGroup;
 use crate::domain::principal::Scope;
 use crate::services::Services;
@@ -51,6 +51,7 @@ pub struct Group {
 #[utoipa::path(
     get, path = "/shnapi/rest/external/api/v1/groups", operation_id = "list_groups", tag = "incidents",
     responses(
+        ExternalCallerErrors,
         (status = 200, description = "The groups", body = Envelope<Groups>),
         (status = 401, description = "No valid credentials", body = ExternalErrorBody),
         (status = 403, description = "The scope anomalies:read is missing", body = ExternalErrorBody),

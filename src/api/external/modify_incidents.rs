@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use super::envelope::{Answer, Envelope};
 use crate::api::body;
 use crate::api::caller::Caller;
-use crate::api::error::{ApiError, ExternalErrorBody};
+use crate::api::error::{ApiError, ExternalCallerErrors, ExternalErrorBody};
 use crate::domain::anomaly::AnomalyId;
 use crate::domain::incident::{IncidentStatus, workflow_word};
 use crate::domain::modified_clock::next_start;
@@ -134,11 +134,13 @@ fn changes(items: &[IncidentChange]) -> Result<Vec<StatusChange>, Vec<Wrong>> {
     post, path = "/shnapi/rest/external/api/v1/modifyIncidents", operation_id = "modify_incidents", tag = "incidents",
     request_body = Vec<IncidentChange>,
     responses(
+        ExternalCallerErrors,
         (status = 200, description = "All changes are durable", body = Envelope<ChangeResults>),
         (status = 400, description = "An item is wrong; nothing was changed, `details` names each", body = ExternalErrorBody),
         (status = 401, description = "No valid credentials", body = ExternalErrorBody),
         (status = 403, description = "The scope anomalies:write is missing", body = ExternalErrorBody),
         (status = 404, description = "An incident is unknown; nothing was changed, `details` names each", body = ExternalErrorBody),
+        (status = 413, description = "A body over 1 MiB", body = ExternalErrorBody),
     ),
     security(("basic" = []), ("bearer" = [])),
 )]

@@ -13,7 +13,7 @@ use super::criteria::{Criteria, MAX_LIMIT};
 use super::envelope::{Answer, Envelope};
 use crate::api::body;
 use crate::api::caller::Caller;
-use crate::api::error::{ApiError, ExternalErrorBody};
+use crate::api::error::{ApiError, ExternalCallerErrors, ExternalErrorBody};
 use crate::domain::principal::Scope;
 use crate::services::Services;
 
@@ -46,10 +46,12 @@ pub struct OccurringGroup {
     tag = "incidents",
     request_body = Option<Criteria>,
     responses(
+        ExternalCallerErrors,
         (status = 200, description = "The groups", body = Envelope<OccurringGroups>),
         (status = 400, description = "A criterion is wrong", body = ExternalErrorBody),
         (status = 401, description = "No valid credentials", body = ExternalErrorBody),
         (status = 403, description = "The scope anomalies:read is missing", body = ExternalErrorBody),
+        (status = 413, description = "A body over 1 MiB", body = ExternalErrorBody),
     ),
     security(("basic" = []), ("bearer" = [])),
 )]

@@ -14,7 +14,7 @@ use super::envelope::{Answer, Envelope};
 use super::incident::INFORMATION_KEYS;
 use crate::api::body;
 use crate::api::caller::Caller;
-use crate::api::error::{ApiError, ExternalErrorBody};
+use crate::api::error::{ApiError, ExternalCallerErrors, ExternalErrorBody};
 use crate::domain::principal::Scope;
 use crate::services::Services;
 
@@ -34,10 +34,12 @@ pub struct InformationKeys {
     operation_id = "query_incident_information_keys", tag = "incidents",
     request_body = Option<Criteria>,
     responses(
+        ExternalCallerErrors,
         (status = 200, description = "The keys", body = Envelope<InformationKeys>),
         (status = 400, description = "A criterion is wrong", body = ExternalErrorBody),
         (status = 401, description = "No valid credentials", body = ExternalErrorBody),
         (status = 403, description = "The scope anomalies:read is missing", body = ExternalErrorBody),
+        (status = 413, description = "A body over 1 MiB", body = ExternalErrorBody),
     ),
     security(("basic" = []), ("bearer" = [])),
 )]

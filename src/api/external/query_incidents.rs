@@ -14,7 +14,7 @@ use super::envelope::{Answer, Envelope};
 use super::incident::IncidentModel;
 use crate::api::body;
 use crate::api::caller::Caller;
-use crate::api::error::{ApiError, ExternalErrorBody};
+use crate::api::error::{ApiError, ExternalCallerErrors, ExternalErrorBody};
 use crate::domain::principal::Scope;
 use crate::services::Services;
 
@@ -44,11 +44,13 @@ pub struct IncidentList {
     params(QueryIncidentsParams),
     request_body = Option<Criteria>,
     responses(
+        ExternalCallerErrors,
         (status = 200, description = "A page", body = Envelope<IncidentList>),
         (status = 400, description = "A criterion or the limit is wrong", body = ExternalErrorBody),
         (status = 401, description = "No valid credentials", body = ExternalErrorBody),
         (status = 403, description = "The scope anomalies:read is missing", body = ExternalErrorBody),
         (status = 409, description = "Too many incidents share one `timeCreated`", body = ExternalErrorBody),
+        (status = 413, description = "A body over 1 MiB", body = ExternalErrorBody),
     ),
     security(("basic" = []), ("bearer" = [])),
 )]
