@@ -24,7 +24,9 @@ fn unavailable(code: &'static str, message: &str, cause: &(dyn std::error::Error
 impl From<RegistryError> for ApiError {
     fn from(error: RegistryError) -> Self {
         match &error {
-            RegistryError::Closed => unavailable("shutting_down", "the server is shutting down; nothing was stored", &error),
+            RegistryError::Closed => {
+                unavailable("shutting_down", "the server is shutting down; nothing was stored", &error)
+            }
             RegistryError::Lost => {
                 unavailable("outcome_unknown", "the server stopped in mid-write; look whether it was stored", &error)
             }
@@ -63,8 +65,10 @@ impl From<LakeError> for ApiError {
 impl From<TenantError> for ApiError {
     fn from(error: TenantError) -> Self {
         match error {
-            TenantError::NotFound(_) => Self::not_found(error.to_string()),
-            TenantError::Exists(_) => Self::new(StatusCode::CONFLICT, "exists", error.to_string()),
+            TenantError::NotFound(_) => Self::not_found(error.to_string()).with_target("tenant"),
+            TenantError::Exists(_) => {
+                Self::new(StatusCode::CONFLICT, "exists", error.to_string()).with_target("tenant")
+            }
             TenantError::Dropping(_) => Self::new(StatusCode::CONFLICT, "being_dropped", error.to_string()),
             TenantError::OutOfRange { .. } | TenantError::RecencyExceedsRetention { .. } => {
                 Self::new(StatusCode::BAD_REQUEST, "out_of_range", error.to_string())
@@ -117,9 +121,9 @@ impl From<AdminError> for ApiError {
             AdminError::Tenant(error) => error.into(),
             AdminError::Registry(error) => error.into(),
             AdminError::UserExists(_) => Self::new(StatusCode::CONFLICT, "exists", error.to_string()),
-            AdminError::NoSuchUser(_) | AdminError::NoSuchRole { .. } | AdminError::NoSuchToken { .. } => {
-                Self::not_found(error.to_string())
-            }
+            AdminError::NoSuchUser(_) => Self::not_found(error.to_string()).with_target("email"),
+            AdminError::NoSuchRole { .. } => Self::not_found(error.to_string()).with_target("role"),
+            AdminError::NoSuchToken { .. } => Self::not_found(error.to_string()).with_target("token"),
             AdminError::InvalidEmail(_) => bad("email"),
             AdminError::WeakPassword => bad("password"),
             AdminError::NoScopes => bad("scopes"),
@@ -220,7 +224,9 @@ impl From<DecodeError> for ApiError {
             DecodeError::Column { column, .. } => {
                 bad("bad_column", format!("{error}; nothing was stored")).with_target(column)
             }
-            DecodeError::Read(_) => bad("incomplete_body", "the body did not arrive whole; nothing was stored".to_owned()),
+            DecodeError::Read(_) => {
+                bad("incomplete_body", "the body did not arrive whole; nothing was stored".to_owned())
+            }
             DecodeError::Spool(_) | DecodeError::SinkClosed(_) | DecodeError::Batch(_) => Self::internal(&error),
         }
     }
