@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{answer_secret, unknown_grant};
 use crate::api::credential::{IAM_TOKEN, PASSWORD, Peer, REFRESH_TOKEN, USERNAME, header, named_tenant, secret};
-use crate::api::error::{ApiError, ExternalErrorBody};
+use crate::api::error::{ApiError, ExternalCallerErrors, ExternalErrorBody};
 use crate::domain::principal::Role;
 use crate::services::Services;
 use crate::services::auth::{AuthError, Session, SessionGrant, SessionRequest};
@@ -86,13 +86,12 @@ impl<'a> AccessTokenAnswer<'a> {
         ("bps-tenant-id" = Option<i64>, Header, description = "One of the user's tenants; needed only for `password` and with several"),
     ),
     responses(
+        ExternalCallerErrors,
         (status = 200, description = "The tokens", body = AccessTokenAnswer),
         (status = 400, description = "Unknown grant, or the user has several tenants and names none", body = ExternalErrorBody),
         (status = 401, description = "Wrong, expired, used or revoked token, or wrong password", body = ExternalErrorBody),
         (status = 403, description = "Not in the named tenant", body = ExternalErrorBody),
         (status = 429, description = "Too many failed sign-ins, or too many at once; `Retry-After` tells when to try again", body = ExternalErrorBody),
-        (status = 500, description = "The server failed", body = ExternalErrorBody),
-        (status = 503, description = "The server cannot answer now; try again", body = ExternalErrorBody),
     ),
     security(("iam_token" = []), ("username" = [], "password" = []), ("refresh_token" = [])),
 )]

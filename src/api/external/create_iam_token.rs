@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{answer_secret, unknown_grant};
 use crate::api::credential::{self, Peer, named_tenant};
-use crate::api::error::{ApiError, ExternalErrorBody};
+use crate::api::error::{ApiError, ExternalCallerErrors, ExternalErrorBody};
 use crate::services::Services;
 use crate::services::auth::AuthError;
 
@@ -31,7 +31,7 @@ pub struct CreateIamTokenParams {
 /// An IAM token, shown this once.
 #[derive(Serialize, utoipa::ToSchema)]
 struct IamTokenAnswer<'a> {
-    /// For `Authorization: Bearer` or `x-iam-token`, valid for 10 minutes.
+    /// For `Authorization: Bearer` or `x-iam-token`; valid for 10 minutes unless set otherwise.
     access_token: &'a str,
     /// `bearer`.
     token_type: &'static str,
@@ -47,13 +47,12 @@ struct IamTokenAnswer<'a> {
         ("bps-tenant-id" = Option<i64>, Header, description = "One of the user's tenants; needed only with several"),
     ),
     responses(
+        ExternalCallerErrors,
         (status = 200, description = "The token", body = IamTokenAnswer),
         (status = 400, description = "Unknown grant or kind of token, or the user has several tenants and names none", body = ExternalErrorBody),
         (status = 401, description = "Unknown user, wrong password or disabled user", body = ExternalErrorBody),
         (status = 403, description = "The user has no role in the tenant", body = ExternalErrorBody),
         (status = 429, description = "Too many failed sign-ins, or too many at once; `Retry-After` tells when to try again", body = ExternalErrorBody),
-        (status = 500, description = "The server failed", body = ExternalErrorBody),
-        (status = 503, description = "The server cannot answer now; try again", body = ExternalErrorBody),
     ),
     security(("basic" = [])),
 )]
