@@ -21,6 +21,7 @@ mod incidents_tests;
 pub mod modified_clock;
 pub mod roles;
 mod rows;
+pub mod sessions;
 pub mod settings;
 pub mod tenants;
 #[cfg(test)]

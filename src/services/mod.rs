@@ -93,7 +93,8 @@ impl Services {
         let runtime = CpuRuntime::start()?;
         let cpu = runtime.handle();
         let registry = Registry::open(&dir.registry()).await?;
-        let auth = Authenticator::new(registry.clone(), Arc::clone(&clock))?;
+        let auth =
+            Authenticator::new(registry.clone(), Arc::clone(&clock))?.with_lifetimes(settings.tokens.lifetimes());
         let registry = Arc::new(registry);
         let ledger = Arc::new(RegistryLedger::new(Arc::clone(&registry), Arc::clone(&clock)));
         let options = LakeOptions { commit_interval: settings.commit_interval };

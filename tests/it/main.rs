@@ -6,6 +6,7 @@
 
 mod activities;
 mod anomalies;
+mod auth;
 mod external;
 mod incidents;
 mod policy;

@@ -18,7 +18,7 @@ use crate::domain::principal::Scope;
 use crate::services::Services;
 
 /// Most anomalies of a page.
-const MAX_LIMIT: u32 = 1000;
+pub const MAX_LIMIT: u32 = 1000;
 
 /// Parameters of the list.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -34,13 +34,13 @@ pub struct ListParams {
 }
 
 /// A page of anomalies, highest number first.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[derive(Debug, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct AnomalyPage {
     /// The anomalies.
-    anomalies: Vec<AnomalyModel>,
+    pub anomalies: Vec<AnomalyModel>,
     /// `before` of the next page; absent on the last.
     #[serde(skip_serializing_if = "Option::is_none")]
-    next: Option<String>,
+    pub next: Option<String>,
 }
 
 /// Lists anomalies, highest number first.

@@ -11,7 +11,7 @@ use crate::registry::tenants::Tenant;
 use crate::services::Services;
 
 /// A point in time as a caller writes it.
-#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[derive(Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(untagged)]
 pub enum TimeValue {
     /// Milliseconds since epoch.
@@ -36,12 +36,12 @@ impl TimeValue {
 }
 
 /// State of an anomaly's evidence.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[derive(Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct EvidenceModel {
     /// `pending`, `ready` or `failed`.
     #[schema(example = "ready")]
-    pub state: &'static str,
+    pub state: String,
     /// Activities in it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rows: Option<i64>,
@@ -60,7 +60,7 @@ pub struct EvidenceModel {
 }
 
 /// An anomaly.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[derive(Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AnomalyModel {
     /// Number.
@@ -101,7 +101,7 @@ pub struct AnomalyModel {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub value: Option<f64>,
     /// Cloud services that it concerns.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub service_names: Vec<String>,
     /// Connected instance of the service.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -111,7 +111,7 @@ pub struct AnomalyModel {
     pub instance_name: Option<String>,
     /// `new`, `opened`, `false positive`, `resolved`, `suppressed` or `archived`.
     #[schema(example = "new")]
-    pub status: &'static str,
+    pub status: String,
     /// Changes of the status, oldest first; only where one anomaly is shown.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub history: Option<Vec<StatusStepModel>>,
@@ -138,7 +138,7 @@ impl AnomalyModel {
             to: format_time(anomaly.to_ms),
             created_at: format_time(anomaly.created_at_ms),
             modified_at: format_time(anomaly.modified_at_ms),
-            status: anomaly.status.as_str(),
+            status: anomaly.status.to_string(),
             history: None,
             user: anomaly.user,
             condition: anomaly.where_sql,
@@ -163,7 +163,7 @@ impl AnomalyModel {
 }
 
 /// A change of an anomaly's status.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[derive(Debug, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct StatusStepModel {
     /// When, RFC 3339.
     pub at: String,
@@ -172,15 +172,15 @@ pub struct StatusStepModel {
     pub by: String,
     /// What it was before.
     #[schema(example = "new")]
-    pub from: &'static str,
+    pub from: String,
     /// What it was then.
     #[schema(example = "resolved")]
-    pub to: &'static str,
+    pub to: String,
 }
 
 impl From<StatusStep> for StatusStepModel {
     fn from(step: StatusStep) -> Self {
-        Self { at: format_time(step.at_ms), by: step.principal, from: step.from.as_str(), to: step.to.as_str() }
+        Self { at: format_time(step.at_ms), by: step.principal, from: step.from.to_string(), to: step.to.to_string() }
     }
 }
 
@@ -191,7 +191,8 @@ fn evidence_model(evidence: Option<&Evidence>) -> EvidenceModel {
             None | Some(EvidenceState::Pending) => "pending",
             Some(EvidenceState::Ready) => "ready",
             Some(EvidenceState::Failed) => "failed",
-        },
+        }
+        .to_owned(),
         rows: file.map(|f| f.rows),
         bytes: file.map(|f| f.bytes),
         made_at: file.map(|f| format_time(f.made_at_ms)),
