@@ -55,13 +55,12 @@ pub async fn run(data_dir: Option<&Path>, args: &DemoArgs) -> Result<(), Command
     // Bound first: a taken port is found out before the work.
     let listener = bind(args.listen).await?;
     let address = listener.local_addr().map_err(CommandError::failed)?;
-    let folder = match data_dir {
-        Some(path) => Folder::Given(path.to_owned()),
-        None => {
-            let made =
-                tempfile::Builder::new().prefix("anomalake-demo-").permissions(Permissions::from_mode(0o700)).tempdir();
-            Folder::Temporary(made.map_err(|error| CommandError::io("cannot make a temporary folder", error))?)
-        }
+    let folder = if let Some(path) = data_dir {
+        Folder::Given(path.to_owned())
+    } else {
+        let made =
+            tempfile::Builder::new().prefix("anomalake-demo-").permissions(Permissions::from_mode(0o700)).tempdir();
+        Folder::Temporary(made.map_err(|error| CommandError::io("cannot make a temporary folder", error))?)
     };
     let client = Client::connect(folder.path()).await?;
     let filled = tokio::select! {

@@ -171,9 +171,7 @@ async fn load(client: &Client, args: &IngestArgs, file: &Path, name: &str) -> Re
     let replayed = header(REPLAYED).is_some();
     let bytes = response.into_body().collect().await.map_err(transport)?.to_bytes();
     let answer: Answer = serde_json::from_slice(&bytes).map_err(transport)?;
-    let lines = match replayed {
-        true => answer::already_loaded(name),
-        false => answer.summary(name, args.tenant, files, begun.elapsed()),
-    };
+    let lines =
+        if replayed { answer::already_loaded(name) } else { answer.summary(name, args.tenant, files, begun.elapsed()) };
     Ok(output::print(&lines)?)
 }
