@@ -19,9 +19,7 @@ use crate::api::download::ROWS;
 use crate::domain::size_text::format_size;
 use crate::domain::tenant::TenantId;
 
-/// Export the activities of an anomaly as of now, ascending by time.
-///
-/// Unlike queryActivities it obeys no feature flag, delay, age or cap.
+/// What to export, and where to.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "With -o the file appears whole or not at all.
 

@@ -56,8 +56,15 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Try it out: a small company's data in a temporary folder, served with ready-made requests.
+    ///
+    /// Generates activities, loads them, creates anomalies in them, serves the HTTP API, and prints
+    /// requests to paste with credentials that work. The folder is removed at the end unless --data-dir
+    /// names one; the variable `ANOMALAKE_DATA_DIR` is ignored.
     Demo(demo::DemoArgs),
     /// Serve the HTTP API over a data directory.
+    ///
+    /// Prints one line `listening on http://ADDR:PORT` when ready. On SIGTERM or Ctrl-C it takes no new
+    /// connection, finishes the requests under way, and exits 0.
     Serve(serve::ServeArgs),
     /// Create, list, show, change and drop tenants.
     #[command(subcommand)]
@@ -69,11 +76,16 @@ pub enum Command {
     #[command(subcommand)]
     Token(token::TokenCommand),
     /// Load activities from files.
+    ///
+    /// A file is stored whole or not at all, and it is durable when its summary line is printed. The
+    /// same content is not loaded twice within 7 days unless --again says so.
     Ingest(ingest::IngestArgs),
     /// Create, list and show anomalies.
     #[command(subcommand)]
     Anomaly(anomaly::AnomalyCommand),
-    /// Export the activities of an anomaly.
+    /// Export the activities of an anomaly as of now, ascending by time.
+    ///
+    /// Unlike queryActivities it obeys no feature flag, delay, age or cap.
     Export(export::ExportArgs),
     /// Show who did what in a tenant.
     Audit(audit::AuditArgs),

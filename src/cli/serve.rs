@@ -16,10 +16,7 @@ use crate::domain::clock::SystemClock;
 use crate::jobs;
 use crate::services::settings::ServerSettings;
 
-/// Serve the HTTP API over a data directory.
-///
-/// Prints one line `listening on http://ADDR:PORT` when ready. On SIGTERM or Ctrl-C it takes no new
-/// connection, finishes the requests under way, and exits 0.
+/// Arguments of the server.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   anomalake serve --data-dir ./lake

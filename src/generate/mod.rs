@@ -136,7 +136,7 @@ mod tests {
         let first = bytes(7);
         assert!(first == bytes(7));
         assert!(first != bytes(8));
-        assert_eq!(first.iter().filter(|byte| **byte == b'\n').count(), company(7).activities().count());
+        assert_eq!(String::from_utf8(first).unwrap().lines().count(), company(7).activities().count());
     }
 
     #[test]

@@ -313,7 +313,8 @@ pub(super) fn file(random: &mut Random) -> NamedFile {
     let kind = *random.pick(&FILE_TYPES);
     let name = format!("{} {:04}.{kind}", random.pick(&SUBJECTS), random.below(10_000));
     let size = if random.chance(0.05) { 0.0 } else { random.log_normal(100_000.0, 2.0) };
-    NamedFile { folder: *random.pick(&FOLDERS), name, kind, size: whole(size.min(2e9)) }
+    let folder = *random.pick(&FOLDERS);
+    NamedFile { folder, name, kind, size: whole(size.min(2e9)) }
 }
 
 /// A number of bytes, ms or events out of a drawn one.

@@ -7,19 +7,20 @@ use std::fs::Permissions;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use tempfile::TempDir;
 
 use super::client::Client;
+use super::owner::Owner;
 use super::serve::{bind, check_loopback, serve};
 use super::signal::terminated;
 use super::{CommandError, output};
+use crate::domain::clock::SystemClock;
+use crate::services::settings::ServerSettings;
+use fill::Made;
 
-/// Try it out.
-///
-/// Generates a small company's activities, loads them into a lake in a fresh temporary folder, creates
-/// anomalies in them, serves the HTTP API, and prints requests to paste with credentials that work.
-/// The folder is removed at the end unless --data-dir names one; `ANOMALAKE_DATA_DIR` is ignored.
+/// Arguments of the demo.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   anomalake demo
@@ -55,34 +56,38 @@ pub async fn run(data_dir: Option<&Path>, args: &DemoArgs) -> Result<(), Command
     // Bound first: a taken port is found out before the work.
     let listener = bind(args.listen).await?;
     let address = listener.local_addr().map_err(CommandError::failed)?;
-    let folder = match data_dir {
-        Some(path) => Folder::Given(path.to_owned()),
-        None => {
-            let made =
-                tempfile::Builder::new().prefix("anomalake-demo-").permissions(Permissions::from_mode(0o700)).tempdir();
-            Folder::Temporary(made.map_err(|error| CommandError::io("cannot make a temporary folder", error))?)
-        }
+    let folder = if let Some(path) = data_dir {
+        Folder::Given(path.to_owned())
+    } else {
+        let private = Permissions::from_mode(0o700);
+        let made = tempfile::Builder::new().prefix("anomalake-demo-").permissions(private).tempdir();
+        Folder::Temporary(made.map_err(|error| CommandError::io("cannot make a temporary folder", error))?)
     };
-    let client = Client::connect(folder.path()).await?;
+    let owner = Owner::take(folder.path(), ServerSettings::default(), Arc::new(SystemClock)).await?;
     let filled = tokio::select! {
-        filled = fill::fill(&client) => filled,
-        () = terminated() => {
-            client.close().await;
+        filled = fill(folder.path()) => filled.map(Some),
+        () = terminated() => Ok(None),
+    };
+    let made = match filled {
+        Ok(Some(made)) => made,
+        Ok(None) => {
+            owner.release().await;
             return remove(folder);
         }
-    };
-    let (owner, made) = match (client, filled) {
-        (Client::InProcess(owner), Ok(made)) => (owner, made),
-        (client, filled) => {
-            client.close().await;
-            let in_use = || CommandError::failed_text("another process serves this data directory");
-            return Err(filled.err().unwrap_or_else(|| in_use().with_hint("leave --data-dir out")));
+        Err(error) => {
+            owner.release().await;
+            return Err(error);
         }
     };
     let temporary = matches!(folder, Folder::Temporary(_));
     output::print(&guide::guide(&made, address, folder.path(), temporary))?;
-    serve(*owner, listener).await?;
+    serve(owner, listener).await?;
     remove(folder)
+}
+
+/// Through the control socket, like every command beside a running server.
+async fn fill(folder: &Path) -> Result<Made, CommandError> {
+    fill::fill(&Client::connect(folder).await?).await
 }
 
 fn remove(folder: Folder) -> Result<(), CommandError> {

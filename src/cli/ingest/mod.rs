@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use axum::body::Body;
-use axum::http::Method;
 use axum::http::header::CONTENT_TYPE;
+use axum::http::{Method, Response};
 use http_body_util::BodyExt;
 
 use super::CommandError;
@@ -24,10 +24,7 @@ use answer::Answer;
 use progress::Progress;
 use source::Source;
 
-/// Load activities from files.
-///
-/// A file is stored whole or not at all, and it is durable when its summary line is printed. The same
-/// content is not loaded twice within 7 days unless --again says so.
+/// What to load, and how.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Gzip and zstd are found by content, and so is the format unless --format names it.
 
@@ -144,10 +141,26 @@ async fn load(client: &Client, args: &IngestArgs, file: &Path, name: &str) -> Re
     let begun = Instant::now();
     let source = Source::open(file)?;
     let mut progress = Progress::new(name, source.size());
-    // Only a regular file can be read twice: for its hash and for its rows.
-    let key = if args.again { None } else { source.idempotency_key(&mut progress).await? };
-    let body = source.into_stream(&mut progress)?;
+    let answered = send(client, args, source, &mut progress).await;
+    progress.clear();
+    let response = answered?;
+    let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
+    let files = header(FILES).and_then(|files| files.parse().ok()).unwrap_or(0);
+    let replayed = header(REPLAYED).is_some();
+    let bytes = response.into_body().collect().await.map_err(transport)?.to_bytes();
+    let answer: Answer = serde_json::from_slice(&bytes).map_err(transport)?;
+    let lines =
+        if replayed { answer::already_loaded(name) } else { answer.summary(name, args.tenant, files, begun.elapsed()) };
+    Ok(output::print(&lines)?)
+}
 
+async fn send(
+    client: &Client,
+    args: &IngestArgs,
+    source: Source,
+    progress: &mut Progress,
+) -> Result<Response<Body>, FileFailure> {
+    let key = if args.again { None } else { source.idempotency_key(progress).await? };
     let query = url::form_urlencoded::Serializer::new(String::new())
         .append_pair("source", &args.source)
         .append_pair("on_error", if args.on_error == OnError::Skip { "skip" } else { "reject" })
@@ -162,18 +175,6 @@ async fn load(client: &Client, args: &IngestArgs, file: &Path, name: &str) -> Re
     if let Some(key) = key {
         request = request.header(IDEMPOTENCY_KEY, key);
     }
-    let request = request.body(Body::from_stream(body)).map_err(transport)?;
-    let answered = client.call(request).await;
-    progress.clear();
-    let response = answered?;
-    let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
-    let files = header(FILES).and_then(|files| files.parse().ok()).unwrap_or(0);
-    let replayed = header(REPLAYED).is_some();
-    let bytes = response.into_body().collect().await.map_err(transport)?.to_bytes();
-    let answer: Answer = serde_json::from_slice(&bytes).map_err(transport)?;
-    let lines = match replayed {
-        true => answer::already_loaded(name),
-        false => answer.summary(name, args.tenant, files, begun.elapsed()),
-    };
-    Ok(output::print(&lines)?)
+    let body = Body::from_stream(source.into_stream(progress)?);
+    Ok(client.call(request.body(body).map_err(transport)?).await?)
 }

@@ -166,7 +166,7 @@ fn read_in_thread<R: Read + Send + 'static>(
                 Err(error) => return drop(sender.blocking_send(Err(error))),
             }
             if *rows_are_lines.get_or_insert_with(|| is_plain_text(&chunk)) {
-                progress.rows(chunk.iter().filter(|byte| **byte == b'\n').count());
+                progress.rows(chunk.iter().map(|byte| usize::from(*byte == b'\n')).sum());
             }
             if sender.blocking_send(Ok(Bytes::from(chunk))).is_err() {
                 // The server has answered already.
