@@ -109,9 +109,9 @@ fn take_batch<S: Sink>(
 fn text_bytes(columns: &[Option<ArrayRef>], rows: usize) -> Vec<usize> {
     let mut bytes = vec![0; rows];
     for views in columns.iter().flatten().filter_map(|array| array.as_string_view_opt()) {
-        for (row, bytes) in bytes.iter_mut().enumerate() {
+        for (row, length) in views.lengths().enumerate() {
             if views.is_valid(row) {
-                *bytes += views.value(row).len();
+                bytes[row] += length as usize;
             }
         }
     }
