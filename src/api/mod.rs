@@ -12,6 +12,7 @@ pub mod download;
 pub mod error;
 pub mod external;
 mod map_error;
+pub mod negotiate;
 pub mod policy;
 pub mod serve;
 pub mod system;
