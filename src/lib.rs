@@ -7,6 +7,7 @@ pub mod api;
 pub mod cli;
 pub mod domain;
 pub mod formats;
+pub mod generate;
 pub mod jobs;
 pub mod lake;
 pub mod query;

@@ -65,8 +65,10 @@ impl From<LakeError> for ApiError {
 impl From<TenantError> for ApiError {
     fn from(error: TenantError) -> Self {
         match error {
-            TenantError::NotFound(_) => Self::not_found(error.to_string()),
-            TenantError::Exists(_) => Self::new(StatusCode::CONFLICT, "exists", error.to_string()),
+            TenantError::NotFound(_) => Self::not_found(error.to_string()).with_target("tenant"),
+            TenantError::Exists(_) => {
+                Self::new(StatusCode::CONFLICT, "exists", error.to_string()).with_target("tenant")
+            }
             TenantError::Dropping(_) => Self::new(StatusCode::CONFLICT, "being_dropped", error.to_string()),
             TenantError::OutOfRange { .. } | TenantError::RecencyExceedsRetention { .. } => {
                 Self::new(StatusCode::BAD_REQUEST, "out_of_range", error.to_string())
@@ -119,9 +121,9 @@ impl From<AdminError> for ApiError {
             AdminError::Tenant(error) => error.into(),
             AdminError::Registry(error) => error.into(),
             AdminError::UserExists(_) => Self::new(StatusCode::CONFLICT, "exists", error.to_string()),
-            AdminError::NoSuchUser(_) | AdminError::NoSuchRole { .. } | AdminError::NoSuchToken { .. } => {
-                Self::not_found(error.to_string())
-            }
+            AdminError::NoSuchUser(_) => Self::not_found(error.to_string()).with_target("email"),
+            AdminError::NoSuchRole { .. } => Self::not_found(error.to_string()).with_target("role"),
+            AdminError::NoSuchToken { .. } => Self::not_found(error.to_string()).with_target("token"),
             AdminError::InvalidEmail(_) => bad("email"),
             AdminError::WeakPassword => bad("password"),
             AdminError::NoScopes => bad("scopes"),
@@ -165,9 +167,7 @@ impl From<EvidenceError> for ApiError {
                 failed(error.to_string()).with_cause(&error)
             }
             EvidenceError::Making(_) => failed(error.to_string()).with_cause(&error),
-            EvidenceError::Lake(LakeError::Busy { .. }) | EvidenceError::Lake(_) | EvidenceError::Registry(_) => {
-                Self::internal(&error)
-            }
+            EvidenceError::Lake(_) | EvidenceError::Registry(_) => Self::internal(&error),
         }
     }
 }

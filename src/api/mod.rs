@@ -8,12 +8,14 @@ pub mod anomalies;
 pub mod body;
 pub mod caller;
 pub mod control;
+pub mod credential;
 pub mod download;
 pub mod error;
 pub mod external;
 mod map_error;
 pub mod negotiate;
 pub mod policy;
+mod security;
 pub mod serve;
 pub mod system;
 
@@ -23,7 +25,6 @@ use axum::Router;
 use axum::extract::rejection::QueryRejection;
 use axum::middleware;
 use utoipa::OpenApi;
-use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use utoipa_swagger_ui::SwaggerUi;
@@ -44,31 +45,13 @@ use error::ApiError;
         (name = "anomalies", description = "Anomalies and their activities"),
         (name = "system", description = "The server itself"),
     ),
-    modifiers(&Credentials),
 )]
 struct Document;
 
-struct Credentials;
-
-impl utoipa::Modify for Credentials {
-    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
-        let components = document.components.get_or_insert_default();
-        for (name, scheme, text) in [
-            (
-                "basic",
-                HttpAuthScheme::Basic,
-                "E-mail address and password; `bps-tenant-id` picks one of several tenants",
-            ),
-            ("bearer", HttpAuthScheme::Bearer, "A token of `anomalake token create`"),
-        ] {
-            let http = HttpBuilder::new().scheme(scheme).description(Some(text)).build();
-            components.add_security_scheme(name, SecurityScheme::Http(http));
-        }
-    }
-}
-
 fn routes() -> OpenApiRouter<Arc<Services>> {
-    OpenApiRouter::with_openapi(Document::openapi())
+    let mut router = OpenApiRouter::with_openapi(Document::openapi())
+        .routes(routes!(external::create_iam_token::create_iam_token))
+        .routes(routes!(external::create_access_token::create_access_token))
         .routes(routes!(external::query_activities::query_activities))
         .routes(routes!(activities::ingest_activities::ingest_activities))
         .routes(routes!(anomalies::create_anomaly::create_anomaly, anomalies::list_anomalies::list_anomalies))
@@ -76,7 +59,9 @@ fn routes() -> OpenApiRouter<Arc<Services>> {
         .routes(routes!(anomalies::get_anomaly_activities::get_anomaly_activities))
         .routes(routes!(system::healthz))
         .routes(routes!(system::readyz))
-        .routes(routes!(system::metrics))
+        .routes(routes!(system::metrics));
+    security::describe(router.get_openapi_mut());
+    router
 }
 
 /// The OpenAPI document of the product.
@@ -86,7 +71,6 @@ pub fn document() -> utoipa::openapi::OpenApi {
 }
 
 /// Every route that callers reach over the network.
-#[must_use]
 pub fn public_router(services: &Arc<Services>) -> Router {
     let (router, document) = routes().split_for_parts();
     let docs = SwaggerUi::new("/docs").url("/openapi.json", document);
@@ -95,7 +79,6 @@ pub fn public_router(services: &Arc<Services>) -> Router {
 
 /// The same routes and those of administration, for the control socket: whoever may open the socket
 /// owns the data directory.
-#[must_use]
 pub fn control_router(services: &Arc<Services>) -> Router {
     let (router, _) = routes().split_for_parts();
     let router = router.merge(control::routes()).with_state(Arc::clone(services));

@@ -34,28 +34,51 @@ pub struct ServeArgs {
 }
 
 /// Longest time for requests under way when the server stops.
-const GRACE: Duration = Duration::from_secs(60);
+const GRACE: Duration = Duration::from_mins(1);
 
 /// Runs the server until a signal.
 ///
 /// # Errors
 /// [`CommandError`] when it cannot start or its listener fails.
 pub async fn run(data_dir: &Path, args: &ServeArgs) -> Result<(), CommandError> {
-    if !args.listen.ip().is_loopback() {
-        return Err(CommandError::usage(format!(
-            "{} is reachable from other machines, but this version serves plain HTTP on loopback addresses only; put a TLS proxy in front of it",
-            args.listen
-        )));
-    }
+    check_loopback(args.listen)?;
     let settings = match &args.config {
         Some(file) => ServerSettings::load(file).map_err(CommandError::failed)?,
         None => ServerSettings::default(),
     };
     let owner = Owner::take(data_dir, settings, Arc::new(SystemClock)).await.map_err(CommandError::failed)?;
-    let listener = TcpListener::bind(args.listen)
-        .await
-        .map_err(|error| CommandError::failed_text(format!("cannot listen on {}: {error}", args.listen)))?;
+    let listener = match bind(args.listen).await {
+        Ok(listener) => listener,
+        Err(error) => {
+            owner.release().await;
+            return Err(error);
+        }
+    };
     serve(owner, listener).await
+}
+
+/// Refuses addresses that other machines could reach.
+///
+/// # Errors
+/// A usage error with what to do instead.
+pub fn check_loopback(address: SocketAddr) -> Result<(), CommandError> {
+    if address.ip().is_loopback() {
+        return Ok(());
+    }
+    let message = format!("{address} is reachable from other machines, but this version serves plain HTTP");
+    Err(CommandError::usage(message).with_hint("listen on a loopback address and put a TLS proxy in front of it"))
+}
+
+/// Binds the address to listen on.
+///
+/// # Errors
+/// When it cannot be bound, with what to do about a taken port.
+pub async fn bind(address: SocketAddr) -> Result<TcpListener, CommandError> {
+    TcpListener::bind(address).await.map_err(|error| {
+        let taken = error.kind() == std::io::ErrorKind::AddrInUse;
+        let failed = CommandError::io(format_args!("cannot listen on {address}"), error);
+        if taken { failed.with_hint("--listen 127.0.0.1:0 picks a free port") } else { failed }
+    })
 }
 
 /// Serves on a bound listener until a signal, then gives the directory back.
@@ -84,14 +107,15 @@ pub async fn serve(owner: Owner, listener: TcpListener) -> Result<(), CommandErr
     stop.cancel();
     let ended = match ended {
         Some(ended) => ended,
-        None => match tokio::time::timeout(GRACE, &mut public).await {
-            Ok(ended) => ended,
-            Err(_) => {
+        None => {
+            if let Ok(ended) = tokio::time::timeout(GRACE, &mut public).await {
+                ended
+            } else {
                 tracing::warn!(grace_seconds = GRACE.as_secs(), "requests under way did not end in time");
                 public.abort();
                 Ok(Ok(()))
             }
-        },
+        }
     };
     jobs.wait().await;
     owner.release().await;

@@ -14,5 +14,6 @@ pub mod principal;
 pub mod size_text;
 pub mod tenant;
 pub mod time_text;
+pub mod token_kind;
 pub mod user_count;
 pub mod user_key;

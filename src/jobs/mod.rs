@@ -17,10 +17,10 @@ const EVIDENCE_EVERY: Duration = Duration::from_secs(15);
 const EVIDENCE_ROUND: u32 = 100;
 
 /// How often forgotten things are tidied up.
-const TIDY_EVERY: Duration = Duration::from_secs(300);
+const TIDY_EVERY: Duration = Duration::from_mins(5);
 
 /// A table that nobody used for this long is closed.
-const IDLE_TABLE: Duration = Duration::from_secs(600);
+const IDLE_TABLE: Duration = Duration::from_mins(10);
 
 /// The running jobs.
 #[derive(Debug)]
@@ -72,6 +72,9 @@ async fn tidy_up(services: Arc<Services>) {
     let purged = services.registry.write(move |conn| Box::pin(purge(conn, before_ms))).await;
     if let Err(error) = purged {
         tracing::error!(error = chain(&error), "could not forget old idempotency keys");
+    }
+    if let Err(error) = services.auth.purge_expired().await {
+        tracing::error!(error = chain(&error), "could not forget expired tokens");
     }
     if let Err(error) = services.finish_drops().await {
         tracing::error!(error = chain(&error), "could not finish dropping a tenant");

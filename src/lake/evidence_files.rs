@@ -5,6 +5,7 @@
 //! commit; a file that no row names is garbage. The uuid keeps names unique: the engine's caches are
 //! keyed by path alone.
 
+use std::fmt::Write as _;
 use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -125,7 +126,11 @@ where
 /// Lower-case hex digits of bytes.
 #[must_use]
 pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        // Writing to a string does not fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 /// The same rows in exactly the evidence file's types; queries give string views.

@@ -17,3 +17,5 @@ pub mod writer;
 
 #[cfg(test)]
 pub(crate) mod testing;
+#[cfg(test)]
+mod writer_tests;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use arrow::array::{ArrayRef, Date32Array, Int64Array, RecordBatch, StringArray, new_null_array};
 use async_trait::async_trait;
 
+use super::durable_store::Syncer;
 use super::error::Cause;
 use super::layout::DataDir;
 use super::tables::{Lake, LakeOptions};
@@ -50,11 +51,21 @@ pub(crate) fn tenant() -> TenantKey {
 /// A lake in a fresh folder; the runtime of the test does the CPU work.
 pub(crate) fn lake(dir: &tempfile::TempDir) -> (Arc<Lake>, Arc<MemoryLedger>) {
     let ledger = Arc::new(MemoryLedger::default());
+    (lake_with(dir, Arc::new(super::durable_store::FsSyncer), &ledger, Duration::ZERO), ledger)
+}
+
+/// A lake that makes files durable in its own way.
+pub(crate) fn lake_with(
+    dir: &tempfile::TempDir,
+    syncer: Arc<dyn Syncer>,
+    ledger: &Arc<MemoryLedger>,
+    commit_interval: Duration,
+) -> Arc<Lake> {
     let data_dir = DataDir::create(dir.path()).unwrap();
-    let options = LakeOptions { commit_interval: Duration::ZERO };
+    let options = LakeOptions { commit_interval };
     let handle = tokio::runtime::Handle::current();
-    let lake = Lake::new(&data_dir, Arc::<MemoryLedger>::clone(&ledger), options, handle).unwrap();
-    (Arc::new(lake), ledger)
+    let ledger = Arc::<MemoryLedger>::clone(ledger);
+    Arc::new(Lake::with_syncer(&data_dir, syncer, ledger, options, handle).unwrap())
 }
 
 /// Rows of (timeStamp, user, activityId); every other column is null or its default.

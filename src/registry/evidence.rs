@@ -194,7 +194,7 @@ pub async fn all_files(conn: &mut SqliteConnection, tenant: TenantKey) -> Result
     Ok(files.bind(tenant.id.get()).bind(tenant.incarnation).fetch_all(conn).await?)
 }
 
-/// Anomalies of all active tenants that are available and recent by their tenant's limits, have no evidence file, and
+/// Anomalies of all active tenants that are served by their tenant's feature and limits, have no evidence file, and
 /// may be tried now; oldest first within a tenant. Costs one index range per tenant.
 pub async fn due_without_file(
     conn: &mut SqliteConnection,
@@ -208,7 +208,7 @@ pub async fn due_without_file(
          CROSS JOIN evidence e ON e.tenant_id = t.tenant_id AND e.incarnation = t.incarnation AND e.file IS NULL
              AND e.created_at_ms BETWEEN ?1 - COALESCE(t.recency_ms, ?2) AND ?1 - COALESCE(t.availability_delay_ms, ?3)
          CROSS JOIN anomalies a ON a.id = e.anomaly_id
-         WHERE t.state = 'active' AND e.attempts < ?4 AND e.next_attempt_at_ms <= ?1
+         WHERE t.state = 'active' AND e.created_at_ms >= t.anomalous_activity_since_ms AND e.attempts < ?4 AND e.next_attempt_at_ms <= ?1
          LIMIT ?5",
     )
     .bind(now_ms)
@@ -307,17 +307,19 @@ mod tests {
     async fn due_is_each_tenants_own_rule() {
         let t = TestRegistry::new().await;
         let (a, b) = (t.tenant(1).await, t.tenant(2).await);
-        let change = SettingsChange {
-            overrides: Overrides { availability_delay_ms: Some(5), ..Default::default() },
-            ..Default::default()
+        let set = async |tenant: TenantKey, anomalous_activity, availability_delay_ms, now_ms| {
+            let overrides = Overrides { availability_delay_ms, ..Default::default() };
+            let change = SettingsChange { anomalous_activity: Some(anomalous_activity), overrides };
+            let update = t.registry.try_write(move |conn| {
+                Box::pin(async move {
+                    settings::update(conn, tenant.id, &change, &Limits::default(), now_ms).await?;
+                    Ok::<_, TenantError>(())
+                })
+            });
+            update.await.unwrap();
         };
-        let update = t.registry.try_write(move |conn| {
-            Box::pin(async move {
-                settings::update(conn, b.id, &change, &Limits::default(), 0).await?;
-                Ok::<_, TenantError>(())
-            })
-        });
-        update.await.unwrap();
+        set(a, true, None, 0).await;
+        set(b, true, Some(5), 50).await;
         let defaults = Limits { availability_delay_ms: 100, recency_ms: 1000, ..Limits::default() };
         let (of_a, of_b) = (add(&t, a, 50).await, add(&t, b, 50).await);
         let due = |now_ms| {
@@ -338,6 +340,13 @@ mod tests {
         assert_eq!(due(159).await, [of_a]);
         assert_eq!(due(160).await, [of_a, of_b]);
         assert!(commit(&t, a, of_a, file(1)).await);
+        assert_eq!(due(160).await, [of_b]);
+        set(b, false, None, 160).await;
+        assert_eq!(due(160).await, [], "the feature is off");
+        set(b, true, None, 51).await;
+        assert_eq!(due(160).await, [], "created before the feature was switched on");
+        set(b, false, None, 51).await;
+        set(b, true, None, 50).await;
         assert_eq!(due(160).await, [of_b]);
         let drop = t
             .registry

@@ -14,6 +14,7 @@ mod format;
 pub mod idempotency;
 pub mod roles;
 mod rows;
+pub mod sessions;
 pub mod settings;
 pub mod tenants;
 #[cfg(test)]

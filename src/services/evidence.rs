@@ -1,16 +1,14 @@
 //! Evidence of an anomaly: made when due, remade when the lake has gained rows that could belong.
 
-use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
 use object_store::ObjectStoreExt;
 
 use super::Services;
-use crate::domain::anomaly::AnomalyId;
 use crate::lake::error::LakeError;
 use crate::lake::evidence_files::{evidence_path, write_evidence};
 use crate::lake::table::ActivityTable;
@@ -28,7 +26,7 @@ use crate::registry::tenants::Tenant;
 const RETRY: Duration = Duration::from_secs(30);
 
 /// A given-up evidence is tried again after this time, because its cause may be gone by then.
-const GIVEN_UP_RETRY: Duration = Duration::from_secs(3600);
+const GIVEN_UP_RETRY: Duration = Duration::from_hours(1);
 
 /// Failure to provide evidence.
 #[derive(Debug, thiserror::Error)]
@@ -51,23 +49,6 @@ pub enum EvidenceError {
     /// The registry failed.
     #[error(transparent)]
     Registry(#[from] RegistryError),
-}
-
-/// One lock per anomaly whose evidence is being looked at.
-#[derive(Debug, Default)]
-pub struct SingleFlight(Mutex<HashMap<AnomalyId, Weak<tokio::sync::Mutex<()>>>>);
-
-impl SingleFlight {
-    fn of(&self, anomaly: AnomalyId) -> Arc<tokio::sync::Mutex<()>> {
-        let mut flights = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(flight) = flights.get(&anomaly).and_then(Weak::upgrade) {
-            return flight;
-        }
-        flights.retain(|_, flight| flight.strong_count() > 0);
-        let flight = Arc::default();
-        flights.insert(anomaly, Arc::downgrade(&flight));
-        flight
-    }
 }
 
 /// The activities that belong to an anomaly. Planner work: call it on the CPU runtime.
@@ -132,7 +113,9 @@ impl Services {
             return Err(EvidenceError::Failed(recorded.last_error.unwrap_or_default()));
         }
         let Some(file) = recorded.file else { return Ok(None) };
-        if file.row_cap != self.limits(tenant).max_activities {
+        let cap = self.limits(tenant).max_activities;
+        // A file that its own cap did not cut holds everything, whatever the cap is now.
+        if file.row_cap != cap && !(file.rows < file.row_cap && file.rows <= cap) {
             return Ok(None);
         }
         let wanted = crate::lake::file_ranges::Wanted {

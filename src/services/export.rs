@@ -1,14 +1,15 @@
 //! Exports: rows as a stream of encoded chunks, produced on the CPU runtime.
 //!
-//! Everything an export holds — its permit, its task, its gauges, its deadline — lives in the body
-//! and is released when the body is dropped, so a client that goes away stops its work.
+//! Everything an export holds — its permit, its task, its gauges, its deadline — hangs on the body and
+//! is released when the body is dropped, so a client that goes away stops its work. A client that stays
+//! and does not read is left at the deadline: then the task ends and with it goes the permit.
 
 mod pipe;
 
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -80,10 +81,11 @@ pub struct Export {
 #[derive(Debug)]
 pub struct ExportBody {
     rows_written: Arc<AtomicU64>,
-    chunks: mpsc::Receiver<Result<Bytes, io::Error>>,
+    complete: Arc<AtomicBool>,
+    chunks: mpsc::Receiver<Bytes>,
     bytes: prometheus_client::metrics::counter::Counter,
+    // It holds the permit.
     _task: AbortOnDropHandle<()>,
-    _permit: OwnedSemaphorePermit,
     _running: Running,
 }
 
@@ -99,11 +101,14 @@ impl Stream for ExportBody {
     type Item = Result<Bytes, io::Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let next = self.chunks.poll_recv(context);
-        if let Poll::Ready(Some(Ok(chunk))) = &next {
-            self.bytes.inc_by(chunk.len() as u64);
-        }
-        next
+        self.chunks.poll_recv(context).map(|next| match next {
+            Some(chunk) => {
+                self.bytes.inc_by(chunk.len() as u64);
+                Some(Ok(chunk))
+            }
+            None if self.complete.swap(true, Ordering::AcqRel) => None,
+            None => Some(Err(io::Error::other("the export broke off"))),
+        })
     }
 }
 
@@ -199,26 +204,26 @@ impl Services {
         let mut pipe = Pipe::new(form)?;
         let deadline = self.settings.export_timeout;
         let task_running = Running::on(&self.metrics.export_tasks);
-        let rows_written = Arc::new(AtomicU64::new(0));
-        let counted = Arc::clone(&rows_written);
+        let (rows_written, complete) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
+        let (counted, completed) = (Arc::clone(&rows_written), Arc::clone(&complete));
         let task = self.cpu.spawn(async move {
-            let _running = task_running;
-            let encoded = tokio::time::timeout(deadline, run(batches, &mut pipe, &sender, rows, &counted)).await;
-            let failed = match encoded {
-                Ok(Ok(())) => return,
+            let _held = (permit, task_running);
+            // Owned by this task, so that its end, however it comes, is the end of the chunks.
+            let sender = sender;
+            let outcome = tokio::time::timeout(deadline, run(batches, &mut pipe, &sender, rows, &counted)).await;
+            let failed = match outcome {
+                Ok(Ok(())) => return completed.store(true, Ordering::Release),
                 Ok(Err(error)) => error,
                 Err(_) => ExportError::TimedOut(deadline),
             };
             tracing::error!(error = chain(&failed), "an export broke off");
-            // The receiver is gone when the client is; then nobody needs to know.
-            let _ = sender.send(Err(io::Error::other("the export broke off"))).await;
         });
         let body = ExportBody {
             rows_written,
+            complete,
             chunks,
             bytes: self.metrics.export_bytes.clone(),
             _task: task,
-            _permit: permit,
             _running: Running::on(&self.metrics.exports_running),
         };
         Ok(Export { rows, form, body })

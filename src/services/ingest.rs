@@ -1,9 +1,9 @@
 //! Ingest: a body of activities, decoded on the CPU runtime, committed to the tenant's table once.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::io;
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
@@ -139,24 +139,6 @@ pub enum IngestError {
     Answer(#[from] serde_json::Error),
 }
 
-/// One lock per idempotency key in use.
-#[derive(Debug, Default)]
-pub struct KeysInUse(Mutex<HashMap<(TenantKey, String), Weak<tokio::sync::Mutex<()>>>>);
-
-impl KeysInUse {
-    fn of(&self, tenant: TenantKey, key: &str) -> Arc<tokio::sync::Mutex<()>> {
-        let mut keys = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let name = (tenant, key.to_owned());
-        if let Some(lock) = keys.get(&name).and_then(Weak::upgrade) {
-            return lock;
-        }
-        keys.retain(|_, lock| lock.strong_count() > 0);
-        let lock = Arc::default();
-        keys.insert(name, Arc::downgrade(&lock));
-        lock
-    }
-}
-
 impl Services {
     /// Stores a body of activities. Success means: every accepted record is committed, on stable
     /// storage, and in the answer of every query that starts from now on.
@@ -179,7 +161,7 @@ impl Services {
 
         let table = self.lake.table(request.tenant).await?;
         let Some(key) = request.key.clone() else { return self.store(&table, request).await };
-        let lock = self.keys_in_use.of(request.tenant, &key);
+        let lock = self.keys_in_use.of((request.tenant, key.clone()));
         let _in_use = lock.lock().await;
         let now_ms = self.clock.now_ms();
         let known =
@@ -210,7 +192,7 @@ impl Services {
         let (writer, reader) = channel(BODY_CHUNKS);
         let (sender, batches) = mpsc::channel(BATCHES_AHEAD);
         let (format, encoding, tmp) = (request.format, request.encoding, self.tmp.clone());
-        let decoding = self.cpu.spawn_blocking(move || decode(reader, format, encoding, &options, tmp, &sender));
+        let decoding = self.cpu.spawn_blocking(move || decode(reader, format, encoding, &options, &tmp, &sender));
         let collecting = self.cpu.spawn(collect(batches, table.data_files()));
         let (decoded, collected, ()) = tokio::join!(decoding, collecting, pump(request.body, writer));
         let (files, write_error) = collected.map_err(LakeError::Task)?;
@@ -299,7 +281,7 @@ fn decode(
     format: Option<Format>,
     encoding: Option<ContentEncoding>,
     options: &DecodeOptions,
-    tmp: PathBuf,
+    tmp: &Path,
     batches: &mpsc::Sender<RecordBatch>,
 ) -> Result<(DecodeReport, BodyDigest), DecodeError> {
     let mut sink = |batch| batches.blocking_send(batch).map_err(|_| SinkClosed);
@@ -312,7 +294,7 @@ fn decode(
         Format::Csv => decode_csv(&mut input, options, &mut sink)?,
         Format::Arrow => decode_arrow(&mut input, options, &mut sink)?,
         Format::Parquet => {
-            let file = spool(&mut input, &tmp, options.max_inflated_bytes)?;
+            let file = spool(&mut input, tmp, options.max_inflated_bytes)?;
             decode_parquet(file, options, &mut sink)?
         }
     };

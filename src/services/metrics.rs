@@ -104,7 +104,7 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// The series in the OpenMetrics text format.
+    /// The series in the text format of `OpenMetrics`.
     ///
     /// # Errors
     /// When formatting fails.

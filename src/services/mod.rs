@@ -8,6 +8,7 @@ pub mod ingest;
 pub mod ledger;
 pub mod metrics;
 pub mod settings;
+pub mod single_flight;
 pub mod tenants;
 
 use std::path::PathBuf;
@@ -15,6 +16,7 @@ use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 
+use crate::domain::anomaly::AnomalyId;
 use crate::domain::clock::Clock;
 use crate::domain::tenant::TenantKey;
 use crate::lake::error::LakeError;
@@ -26,11 +28,10 @@ use crate::registry::audit::AuditEntry;
 use crate::registry::{Registry, RegistryError};
 
 use auth::{Actor, AuthError, Authenticator};
-use evidence::SingleFlight;
-use ingest::KeysInUse;
 use ledger::RegistryLedger;
 use metrics::Metrics;
 use settings::ServerSettings;
+use single_flight::SingleFlight;
 
 /// Everything a request needs; one per data directory.
 #[derive(Debug)]
@@ -52,8 +53,8 @@ pub struct Services {
     /// What the server counts about itself.
     pub metrics: Metrics,
     tmp: PathBuf,
-    evidence_flights: SingleFlight,
-    keys_in_use: KeysInUse,
+    evidence_flights: SingleFlight<AnomalyId>,
+    keys_in_use: SingleFlight<(TenantKey, String)>,
     export_permits: Arc<Semaphore>,
     ingest_permits: Semaphore,
     // Last, so that it outlives what runs on it.
@@ -90,7 +91,8 @@ impl Services {
         let runtime = CpuRuntime::start()?;
         let cpu = runtime.handle();
         let registry = Registry::open(&dir.registry()).await?;
-        let auth = Authenticator::new(registry.clone(), Arc::clone(&clock))?;
+        let auth =
+            Authenticator::new(registry.clone(), Arc::clone(&clock))?.with_lifetimes(settings.tokens.lifetimes());
         let registry = Arc::new(registry);
         let ledger = Arc::new(RegistryLedger::new(Arc::clone(&registry), Arc::clone(&clock)));
         let options = LakeOptions { commit_interval: settings.commit_interval };
@@ -110,7 +112,7 @@ impl Services {
             metrics: Metrics::default(),
             tmp: dir.tmp(),
             evidence_flights: SingleFlight::default(),
-            keys_in_use: KeysInUse::default(),
+            keys_in_use: SingleFlight::default(),
             export_permits: Arc::new(Semaphore::new(settings.max_exports)),
             ingest_permits: Semaphore::new(settings.max_ingests),
             settings,

@@ -12,6 +12,7 @@ use crate::domain::day::DAY_MS;
 use crate::domain::size_text::parse_size;
 use crate::domain::time_text::parse_span;
 use crate::registry::settings::Limits;
+use crate::services::auth::TokenLifetimes;
 
 /// Settings of the server.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -47,6 +48,38 @@ pub struct ServerSettings {
     pub commit_interval: Duration,
     /// Defaults of the tenants' limits.
     pub tenant: TenantDefaults,
+    /// Lifetimes of the tokens that users get.
+    pub tokens: TokenSettings,
+}
+
+/// Lifetimes of the tokens that users get, each from 1 s to 90 d.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub struct TokenSettings {
+    /// IAM tokens. Default 10 min.
+    #[serde(deserialize_with = "span")]
+    pub iam: Duration,
+    /// Access tokens; `expires_in` tells it in whole seconds. Default 899 s.
+    #[serde(deserialize_with = "span")]
+    pub access: Duration,
+    /// Refresh tokens, each from its own making. Default 24 h.
+    #[serde(deserialize_with = "span")]
+    pub refresh: Duration,
+}
+
+impl TokenSettings {
+    /// The lifetimes as the service takes them.
+    #[must_use]
+    pub const fn lifetimes(&self) -> TokenLifetimes {
+        TokenLifetimes { iam: self.iam, access: self.access, refresh: self.refresh }
+    }
+}
+
+impl Default for TokenSettings {
+    fn default() -> Self {
+        let TokenLifetimes { iam, access, refresh } = TokenLifetimes::default();
+        Self { iam, access, refresh }
+    }
 }
 
 /// Limits of a tenant that has none of its own.
@@ -74,12 +107,13 @@ impl Default for ServerSettings {
             max_ingests: 4,
             max_exports: 64,
             queue_timeout: Duration::from_secs(30),
-            export_timeout: Duration::from_secs(3600),
-            evidence_timeout: Duration::from_secs(300),
+            export_timeout: Duration::from_hours(1),
+            evidence_timeout: Duration::from_mins(5),
             query_memory: 512 << 20,
             query_spill: 20 << 30,
             commit_interval: Duration::from_millis(100),
             tenant: TenantDefaults::default(),
+            tokens: TokenSettings::default(),
         }
     }
 }
@@ -88,7 +122,7 @@ impl Default for TenantDefaults {
     fn default() -> Self {
         let days = |n: i64| Duration::from_millis((n * DAY_MS).unsigned_abs());
         Self {
-            availability_delay: Duration::from_secs(12 * 3600),
+            availability_delay: Duration::from_hours(12),
             recency: days(15),
             max_activities: 100_000,
             activity_retention: days(100),
@@ -146,6 +180,17 @@ impl ServerSettings {
         range(self.max_ingests >= 1, "max-ingests", "at least 1")?;
         range(self.max_exports >= 1, "max-exports", "at least 1")?;
         range(self.max_record >= 1 << 10 && self.max_record <= 64 << 20, "max-record", "from 1KiB to 64MiB")?;
+        for (name, lifetime) in [
+            ("tokens.iam", self.tokens.iam),
+            ("tokens.access", self.tokens.access),
+            ("tokens.refresh", self.tokens.refresh),
+        ] {
+            range(
+                (Duration::from_secs(1)..=Duration::from_hours(90 * 24)).contains(&lifetime),
+                name,
+                "from 1s to 90d",
+            )?;
+        }
         range(self.tenant.max_activities >= 1, "tenant.max-activities", "at least 1")?;
         range(
             self.tenant.recency <= self.tenant.activity_retention,
@@ -207,10 +252,14 @@ mod tests {
     #[test]
     fn every_setting_has_a_default_and_texts_are_read() {
         assert_eq!(load("").unwrap(), ServerSettings::default());
-        let settings = load("max-body = \"2GiB\"\nexport-timeout = \"90s\"\n[tenant]\nrecency = \"3d\"").unwrap();
+        let settings =
+            load("max-body = \"2GiB\"\nexport-timeout = \"90s\"\n[tenant]\nrecency = \"3d\"\n[tokens]\niam = \"5m\"")
+                .unwrap();
         assert_eq!(settings.max_body, 2 << 30);
         assert_eq!(settings.export_timeout, Duration::from_secs(90));
         assert_eq!(settings.tenant_limits().recency_ms, 3 * DAY_MS);
+        let lifetimes = TokenLifetimes { iam: Duration::from_mins(5), ..TokenLifetimes::default() };
+        assert_eq!(settings.tokens.lifetimes(), lifetimes);
     }
 
     #[test]
@@ -222,6 +271,8 @@ mod tests {
             ("\n\nexport-timeout = \"long\"", "line 3"),
             ("query-memory = \"1MiB\"", "at least 128MiB"),
             ("[tenant]\nrecency = \"101d\"", "activity-retention"),
+            ("[tokens]\naccess = \"91d\"", "tokens.access"),
+            ("[tokens]\nrefresh = \"0s\"", "tokens.refresh"),
         ] {
             let error = load(text).unwrap_err();
             assert!(error.contains(wanted), "{text}: {error}");

@@ -10,7 +10,7 @@ use futures::{StreamExt, TryStreamExt};
 use serde::Deserialize;
 
 use crate::api::caller::Caller;
-use crate::api::error::{ApiError, ErrorBody};
+use crate::api::error::{ApiError, CallerErrors, ErrorBody};
 use crate::domain::principal::Scope;
 use crate::formats::input::decompress::ContentEncoding;
 use crate::formats::input::{Format, NATIVE_SOURCE, OnError};
@@ -36,6 +36,7 @@ pub const FILES: HeaderName = HeaderName::from_static("anomalake-files");
 pub struct IngestParams {
     /// `reject` (default): a bad record refuses the whole body. `skip`: the good ones are stored.
     #[serde(default)]
+    #[param(inline)]
     on_error: OnErrorParam,
     /// Source mapping; `activities` is the lake's own columns.
     #[serde(default = "native")]
@@ -74,6 +75,7 @@ fn native() -> String {
         )
     ),
     responses(
+        CallerErrors,
         (status = 200, description = "Stored and durable", body = IngestAnswer),
         (status = 400, description = "Bad records or body; nothing was stored", body = ErrorBody),
         (status = 401, description = "No valid credentials", body = ErrorBody),

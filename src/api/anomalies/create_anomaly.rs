@@ -5,42 +5,42 @@ use std::sync::Arc;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::Response;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::model::{AnomalyModel, TimeValue};
 use crate::api::body;
 use crate::api::caller::Caller;
-use crate::api::error::{ApiError, ErrorBody};
+use crate::api::error::{ApiError, CallerErrors, ErrorBody};
 use crate::domain::principal::Scope;
 use crate::registry::anomalies::NewAnomaly;
 use crate::services::Services;
 
 /// An anomaly to create. `user` or `where` is needed.
-#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[derive(Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(example = json!({"user": "ann@example.com", "from": "2026-11-21T00:00:00Z", "to": "2026-11-22T00:00:00Z", "category": "Insider Threats"}))]
 pub struct CreateAnomaly {
     /// Whose activities belong to it; matched trimmed and without case.
-    user: Option<String>,
+    pub user: Option<String>,
     /// First moment of the window: RFC 3339, epoch ms, or relative (`-24h`).
-    from: TimeValue,
+    pub from: TimeValue,
     /// First moment after the window; may lie in the future.
-    to: TimeValue,
+    pub to: TimeValue,
     /// Condition over the activity columns, for example `downloadBytes > 1000000`.
     #[serde(rename = "where")]
-    condition: Option<String>,
+    pub condition: Option<String>,
     /// Risk score.
-    score: Option<f64>,
+    pub score: Option<f64>,
     /// Category; fills `threatCategory` of evidence rows that have none.
-    category: Option<String>,
+    pub category: Option<String>,
     /// What reported it.
-    source: Option<String>,
+    pub source: Option<String>,
     /// Why it was reported.
-    reason: Option<String>,
+    pub reason: Option<String>,
     /// What the user did, in words.
-    activity: Option<String>,
+    pub activity: Option<String>,
     /// When it counts as created; now by default.
-    created_at: Option<TimeValue>,
+    pub created_at: Option<TimeValue>,
 }
 
 /// Creates an anomaly. `201` means that it is durable; its evidence follows when due.
@@ -48,10 +48,12 @@ pub struct CreateAnomaly {
     post, path = "/api/v1/anomalies", operation_id = "create_anomaly", tag = "anomalies",
     request_body = CreateAnomaly,
     responses(
+        CallerErrors,
         (status = 201, description = "Stored and durable", body = AnomalyModel),
         (status = 400, description = "A field is missing or wrong; nothing was stored", body = ErrorBody),
         (status = 401, description = "No valid credentials", body = ErrorBody),
         (status = 403, description = "The scope anomalies:write is missing", body = ErrorBody),
+        (status = 413, description = "A body over 1 MiB", body = ErrorBody),
     ),
     security(("bearer" = []), ("basic" = [])),
 )]

@@ -9,7 +9,7 @@ use axum::response::Response;
 use serde::Deserialize;
 
 use crate::api::caller::Caller;
-use crate::api::error::{ApiError, ErrorBody};
+use crate::api::error::{ApiError, CallerErrors, ErrorBody};
 use crate::api::{download, negotiate};
 use crate::domain::principal::Scope;
 use crate::formats::wire_csv::WireCsvOptions;
@@ -36,6 +36,7 @@ pub struct ActivitiesParams {
     get, path = "/api/v1/anomalies/{id}/activities", operation_id = "get_anomaly_activities", tag = "anomalies",
     params(("id" = String, Path, description = "`42`, `ANO-42` or the 24 hex digits"), ActivitiesParams),
     responses(
+        CallerErrors,
         (
             status = 200, description = "The activities",
             content(

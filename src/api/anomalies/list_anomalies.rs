@@ -11,13 +11,13 @@ use serde::{Deserialize, Serialize};
 use super::model::AnomalyModel;
 use crate::api::body;
 use crate::api::caller::Caller;
-use crate::api::error::{ApiError, ErrorBody};
+use crate::api::error::{ApiError, CallerErrors, ErrorBody};
 use crate::domain::anomaly::AnomalyId;
 use crate::domain::principal::Scope;
 use crate::services::Services;
 
 /// Most anomalies of a page.
-const MAX_LIMIT: u32 = 1000;
+pub const MAX_LIMIT: u32 = 1000;
 
 /// Parameters of the list.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -31,13 +31,13 @@ pub struct ListParams {
 }
 
 /// A page of anomalies, highest number first.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[derive(Debug, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct AnomalyPage {
     /// The anomalies.
-    anomalies: Vec<AnomalyModel>,
+    pub anomalies: Vec<AnomalyModel>,
     /// `before` of the next page; absent on the last.
     #[serde(skip_serializing_if = "Option::is_none")]
-    next: Option<String>,
+    pub next: Option<String>,
 }
 
 /// Lists anomalies, highest number first.
@@ -45,6 +45,7 @@ pub struct AnomalyPage {
     get, path = "/api/v1/anomalies", operation_id = "list_anomalies", tag = "anomalies",
     params(ListParams),
     responses(
+        CallerErrors,
         (status = 200, description = "A page", body = AnomalyPage),
         (status = 400, description = "A parameter is wrong", body = ErrorBody),
         (status = 401, description = "No valid credentials", body = ErrorBody),

@@ -10,7 +10,7 @@ use crate::registry::tenants::Tenant;
 use crate::services::Services;
 
 /// A point in time as a caller writes it.
-#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[derive(Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(untagged)]
 pub enum TimeValue {
     /// Milliseconds since epoch.
@@ -35,12 +35,12 @@ impl TimeValue {
 }
 
 /// State of an anomaly's evidence.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[derive(Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct EvidenceModel {
     /// `pending`, `ready` or `failed`.
     #[schema(example = "ready")]
-    pub state: &'static str,
+    pub state: String,
     /// Activities in it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rows: Option<i64>,
@@ -59,7 +59,7 @@ pub struct EvidenceModel {
 }
 
 /// An anomaly.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[derive(Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AnomalyModel {
     /// Number.
@@ -135,7 +135,8 @@ fn evidence_model(evidence: Option<&Evidence>) -> EvidenceModel {
             None | Some(EvidenceState::Pending) => "pending",
             Some(EvidenceState::Ready) => "ready",
             Some(EvidenceState::Failed) => "failed",
-        },
+        }
+        .to_owned(),
         rows: file.map(|f| f.rows),
         bytes: file.map(|f| f.bytes),
         made_at: file.map(|f| format_time(f.made_at_ms)),

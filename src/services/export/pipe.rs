@@ -1,6 +1,5 @@
 //! The stages of an export: encode, compress, send; one loop.
 
-use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
@@ -62,13 +61,11 @@ impl Pipe {
     }
 }
 
-pub(super) type Chunks = mpsc::Sender<Result<Bytes, io::Error>>;
-
 /// Nobody reads the body any more.
 struct ReaderGone;
 
-async fn send(chunks: &Chunks, chunk: Bytes) -> Result<(), ReaderGone> {
-    if chunk.is_empty() { Ok(()) } else { chunks.send(Ok(chunk)).await.map_err(|_| ReaderGone) }
+async fn send(chunks: &mpsc::Sender<Bytes>, chunk: Bytes) -> Result<(), ReaderGone> {
+    if chunk.is_empty() { Ok(()) } else { chunks.send(chunk).await.map_err(|_| ReaderGone) }
 }
 
 /// Turns batch after batch into chunks until the end, or until nobody listens. A failure leaves out the end
@@ -76,7 +73,7 @@ async fn send(chunks: &Chunks, chunk: Bytes) -> Result<(), ReaderGone> {
 pub(super) async fn run(
     mut batches: Batches,
     pipe: &mut Pipe,
-    chunks: &Chunks,
+    chunks: &mpsc::Sender<Bytes>,
     promised: Option<u64>,
     rows_written: &AtomicU64,
 ) -> Result<(), ExportError> {
@@ -152,7 +149,7 @@ mod tests {
         format: ExportFormat,
         compression: Option<Compression>,
         batches: impl Stream<Item = Result<RecordBatch, ExportError>> + Send + 'static,
-    ) -> (tokio::task::JoinHandle<Result<(), ExportError>>, mpsc::Receiver<Result<Bytes, io::Error>>) {
+    ) -> (tokio::task::JoinHandle<Result<(), ExportError>>, mpsc::Receiver<Bytes>) {
         let (sender, receiver) = mpsc::channel(1);
         let task = tokio::spawn(async move {
             let mut pipe = Pipe::new(ExportForm { format, compression })?;
@@ -161,10 +158,9 @@ mod tests {
         (task, receiver)
     }
 
-    async fn rest(chunks: &mut mpsc::Receiver<Result<Bytes, io::Error>>) -> Vec<u8> {
+    async fn rest(chunks: &mut mpsc::Receiver<Bytes>) -> Vec<u8> {
         let mut all = Vec::new();
         while let Some(chunk) = chunks.recv().await {
-            let chunk = chunk.unwrap();
             assert!(!chunk.is_empty());
             all.extend_from_slice(&chunk);
         }
@@ -202,7 +198,7 @@ mod tests {
                     if plain.iter().filter(|byte| **byte == b'\n').count() == lines {
                         break;
                     }
-                    bytes.extend_from_slice(&chunks.recv().await.unwrap().unwrap());
+                    bytes.extend_from_slice(&chunks.recv().await.unwrap());
                 }
             }
             drop(more);
@@ -216,7 +212,7 @@ mod tests {
     async fn the_first_chunk_is_small_and_whole() {
         for compression in CODINGS {
             let (_task, mut chunks) = start(CSV, compression, stream::iter([Ok(batch(10_000))]));
-            let first = chunks.recv().await.unwrap().unwrap();
+            let first = chunks.recv().await.unwrap();
             let (plain, _) = inflated(compression, &first);
             assert!((FIRST_CHUNK_BYTES..FIRST_CHUNK_BYTES + 1_024).contains(&plain.len()), "{}", plain.len());
         }
