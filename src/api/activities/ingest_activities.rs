@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 use futures::{StreamExt, TryStreamExt};
 use serde::Deserialize;
 
+use crate::api::body::Binary;
 use crate::api::caller::Caller;
 use crate::api::error::{ApiError, CallerErrors, ErrorBody};
 use crate::domain::principal::Scope;
@@ -70,8 +71,8 @@ fn native() -> String {
         content(
             (String = "application/x-ndjson", example = "{\"timeStamp\":1596831780000,\"user\":\"ann@example.com\",\"actionName\":\"LOGIN\"}\n"),
             (String = "text/csv", example = "timeStamp,user,actionName\n1596831780000,ann@example.com,LOGIN\n"),
-            (Vec<u8> = "application/vnd.apache.arrow.stream"),
-            (Vec<u8> = "application/vnd.apache.parquet"),
+            (Binary = "application/vnd.apache.arrow.stream"),
+            (Binary = "application/vnd.apache.parquet"),
         )
     ),
     responses(

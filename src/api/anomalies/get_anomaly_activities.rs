@@ -8,6 +8,7 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use serde::Deserialize;
 
+use crate::api::body::Binary;
 use crate::api::caller::Caller;
 use crate::api::error::{ApiError, CallerErrors, ErrorBody};
 use crate::api::{download, negotiate};
@@ -41,14 +42,14 @@ pub struct ActivitiesParams {
             status = 200, description = "The activities",
             content(
                 (String = "text/csv"),
-                (Vec<serde_json::Value> = "application/json"),
+                (Vec<Object> = "application/json"),
                 (String = "application/x-ndjson"),
-                (Vec<u8> = "application/vnd.apache.arrow.stream"),
-                (Vec<u8> = "application/vnd.apache.parquet"),
+                (Binary = "application/vnd.apache.arrow.stream"),
+                (Binary = "application/vnd.apache.parquet"),
             ),
             headers(
                 ("Content-Disposition" = String, description = "`attachment; filename=\"anomaly-42-activities.csv\"`"),
-                ("Content-Encoding" = Option<String>, description = "`zstd` or `gzip`"),
+                ("Content-Encoding" = String, description = "`zstd` or `gzip`"),
             ),
         ),
         (status = 401, description = "No valid credentials", body = ErrorBody),

@@ -11,6 +11,7 @@ use axum::response::Response;
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::api::body::Binary;
 use crate::api::caller::Caller;
 use crate::api::error::{ApiError, ExternalCallerErrors, ExternalErrorBody};
 use crate::api::{body, download, negotiate};
@@ -52,15 +53,15 @@ pub struct QueryActivitiesParams {
             status = 200, description = "The activities, or zero bytes",
             content(
                 (String = "text/csv"),
-                (Vec<Value> = "application/json"),
+                (Vec<Object> = "application/json"),
                 (String = "application/x-ndjson"),
-                (Vec<u8> = "application/vnd.apache.arrow.stream"),
-                (Vec<u8> = "application/vnd.apache.parquet"),
+                (Binary = "application/vnd.apache.arrow.stream"),
+                (Binary = "application/vnd.apache.parquet"),
             ),
             headers(
                 ("anomalake-rows" = i64, description = "Rows of the answer"),
                 ("Content-Disposition" = String, description = "`attachment; filename=\"anomaly-1111-activities.csv\"`"),
-                ("Content-Encoding" = Option<String>, description = "`zstd` or `gzip`"),
+                ("Content-Encoding" = String, description = "`zstd` or `gzip`"),
             ),
         ),
         (status = 400, description = "`incident_id` is missing or no id", body = ExternalErrorBody),
