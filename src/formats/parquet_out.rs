@@ -107,7 +107,7 @@ mod tests {
 
     fn read(file: Vec<u8>) -> RecordBatch {
         let builder = ParquetRecordBatchReaderBuilder::try_new(Bytes::from(file)).unwrap();
-        let schema = builder.schema().clone();
+        let schema = SchemaRef::clone(builder.schema());
         let batches = builder.build().unwrap().collect::<Result<Vec<_>, _>>().unwrap();
         concat_batches(&schema, &batches).unwrap()
     }
@@ -131,11 +131,14 @@ mod tests {
 
     #[test]
     fn row_groups_leave_before_the_end_so_that_memory_is_bounded() {
-        let texts = arrow::array::StringArray::from_iter_values((0..400_u64).map(|n| {
-            // Noise, which neither a dictionary nor zstd makes small.
-            let noise = |i: u64| (n * 10_000 + i + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 17;
-            (0..10_000).map(|i| format!("{:012x}", noise(i))).collect::<String>()
-        }));
+        // Noise, which neither a dictionary nor zstd makes small.
+        let mut state = 0_u64;
+        let mut letter = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            char::from(b' ' + u8::try_from(state >> 58).unwrap())
+        };
+        let texts = (0..400).map(|_| (0..100_000).map(|_| letter()).collect::<String>());
+        let texts = arrow::array::StringArray::from_iter_values(texts);
         let batch =
             RecordBatch::try_from_iter([("text", std::sync::Arc::new(texts) as arrow::array::ArrayRef)]).unwrap();
         let mut encoder = ParquetEncoder::new(batch.schema()).unwrap();

@@ -80,17 +80,15 @@ pub(super) async fn run(
     let mut first = true;
     pipe.encoder.begin(&mut pipe.encoded)?;
     loop {
-        let next = match batches.next().now_or_never() {
-            Some(next) => next,
-            None => {
-                // Rows that are encoded need not wait for those that are not.
-                if pipe.is_behind() && send(chunks, pipe.chunk(true)?).await.is_err() {
-                    return Ok(());
-                }
-                batches.next().await
+        let mut next = batches.next().now_or_never();
+        if next.is_none() {
+            // Rows that are encoded need not wait for those that are not.
+            if pipe.is_behind() && send(chunks, pipe.chunk(true)?).await.is_err() {
+                return Ok(());
             }
-        };
-        let Some(batch) = next.transpose()? else { break };
+            next = Some(batches.next().await);
+        }
+        let Some(batch) = next.flatten().transpose()? else { break };
         let mut row = 0;
         while row < batch.num_rows() {
             let limit = if first { FIRST_CHUNK_BYTES } else { CHUNK_BYTES };
@@ -136,7 +134,10 @@ mod tests {
     fn inflated(compression: Option<Compression>, bytes: &[u8]) -> (Vec<u8>, bool) {
         let mut plain = Vec::new();
         let read = match compression {
-            None => Ok(plain.extend_from_slice(bytes)),
+            None => {
+                plain.extend_from_slice(bytes);
+                Ok(())
+            }
             Some(Compression::Gzip) => flate2::read::GzDecoder::new(bytes).read_to_end(&mut plain).map(drop),
             Some(Compression::Zstd) => {
                 zstd::stream::read::Decoder::new(bytes).unwrap().read_to_end(&mut plain).map(drop)
@@ -195,7 +196,7 @@ mod tests {
                 lines += usize::try_from(n).unwrap();
                 loop {
                     let (plain, _) = inflated(compression, &bytes);
-                    if plain.iter().filter(|byte| **byte == b'\n').count() == lines {
+                    if plain.split(|byte| *byte == b'\n').count() == lines + 1 {
                         break;
                     }
                     bytes.extend_from_slice(&chunks.recv().await.unwrap());

@@ -19,7 +19,9 @@ fn batch_of(columns: Vec<(&str, ArrayRef)>) -> RecordBatch {
 
 fn stream_with(batches: &[RecordBatch], options: IpcWriteOptions) -> Vec<u8> {
     let mut writer = StreamWriter::try_new_with_options(Vec::new(), &batches[0].schema(), options).unwrap();
-    batches.iter().for_each(|batch| writer.write(batch).unwrap());
+    for batch in batches {
+        writer.write(batch).unwrap();
+    }
     writer.into_inner().unwrap()
 }
 
@@ -29,7 +31,9 @@ fn stream(batch: RecordBatch) -> Vec<u8> {
 
 fn file(batches: &[RecordBatch], options: IpcWriteOptions) -> Vec<u8> {
     let mut writer = FileWriter::try_new_with_options(Vec::new(), &batches[0].schema(), options).unwrap();
-    batches.iter().for_each(|batch| writer.write(batch).unwrap());
+    for batch in batches {
+        writer.write(batch).unwrap();
+    }
     writer.into_inner().unwrap()
 }
 
@@ -83,7 +87,7 @@ fn streams_and_files_of_all_kinds_decode_as_the_same_records_in_ndjson() {
         ("directory", Arc::new(records.iter().map(|r| r["directory"].as_bool()).collect::<BooleanArray>())),
         ("user", Arc::new(texts("user").into_iter().collect::<DictionaryArray<Int8Type>>())),
         ("timeStamp", Arc::new(TimestampMillisecondArray::from(ints("timeStamp")).with_timezone("UTC"))),
-        ("asn", Arc::new(ints("asn").into_iter().map(|n| n.map(|n| n as f64)).collect::<Float64Array>())),
+        ("asn", Arc::new(records.iter().map(|r| r["asn"].as_f64()).collect::<Float64Array>())),
         ("activityId", Arc::new(LargeStringArray::from(texts("activityId")))),
         ("city", Arc::new(StringViewArray::from(texts("city")))),
         ("actionName", Arc::new(texts("actionName").into_iter().collect::<DictionaryArray<Int32Type>>())),
