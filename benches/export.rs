@@ -7,6 +7,7 @@
 
 mod support;
 
+use std::io::Read;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -136,6 +137,50 @@ fn query(lake: &Lake, anomaly: i64) -> Request<Body> {
         .unwrap()
 }
 
+/// Time to the first row and to the last, by compression. Rounds go through all of them in turn, so that what else the
+/// machine does weighs on each.
+fn report_first_rows(runtime: &Runtime, client: &mut SendRequest<Body>, lake: &Lake) {
+    const ROUNDS: usize = 51;
+    let codings = ["identity", "gzip", "zstd"];
+    let mut times = codings.map(|_| (Vec::new(), Vec::new(), 0));
+    for round in 0..=ROUNDS {
+        for (coding, (firsts, wholes, bytes)) in codings.iter().zip(&mut times) {
+            let mut request = query(lake, lake.anomaly);
+            request.headers_mut().insert("accept-encoding", coding.parse().unwrap());
+            let begun = std::time::Instant::now();
+            let (first, chunks) = runtime.block_on(read(client, request));
+            // The first round warms up.
+            if round > 0 {
+                firsts.push(first);
+                wholes.push(begun.elapsed());
+            }
+            assert!(lines(coding, &chunks[0]) > 2, "the first chunk of {coding} holds no row");
+            *bytes = chunks.iter().map(Bytes::len).sum();
+        }
+    }
+    for (coding, (mut firsts, mut wholes, bytes)) in codings.iter().zip(times) {
+        firsts.sort();
+        wholes.sort();
+        let (low, median, high) = (firsts[ROUNDS / 10], firsts[ROUNDS / 2], firsts[ROUNDS * 9 / 10]);
+        println!(
+            "{coding}: first row after {median:?} (median of {ROUNDS}; 8 of 10 from {low:?} to {high:?}), last after {:?}, {bytes} bytes",
+            wholes[ROUNDS / 2]
+        );
+    }
+}
+
+/// Lines in the first bytes of an answer.
+fn lines(coding: &str, bytes: &[u8]) -> usize {
+    let mut plain = Vec::new();
+    // The end of the stream is missing.
+    let _ = match coding {
+        "gzip" => flate2::read::GzDecoder::new(bytes).read_to_end(&mut plain),
+        "zstd" => zstd::stream::read::Decoder::new(bytes).unwrap().read_to_end(&mut plain),
+        _ => std::io::Cursor::new(bytes).read_to_end(&mut plain),
+    };
+    plain.split(|byte| *byte == b'\n').count() - 1
+}
+
 fn bench(criterion: &mut Criterion) {
     let runtime = Runtime::new().unwrap();
     let dir = tempfile::tempdir().unwrap();
@@ -155,6 +200,8 @@ fn bench(criterion: &mut Criterion) {
         "{bytes} bytes; first bytes after {:?} (median of 21); the small anomaly has {small_rows} rows",
         sorted[10]
     );
+
+    report_first_rows(&runtime, &mut client, &lake);
 
     let fixed = Arc::new(chunks);
     let again = Arc::clone(&fixed);

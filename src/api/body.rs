@@ -11,6 +11,11 @@ use serde::de::DeserializeOwned;
 
 use super::error::ApiError;
 
+/// A file of bytes, for the document.
+#[derive(Debug, utoipa::ToSchema)]
+#[schema(value_type = String, format = Binary)]
+pub struct Binary(pub Vec<u8>);
+
 /// Largest JSON body, in bytes.
 pub const MAX_JSON_BYTES: usize = 1 << 20;
 

@@ -196,7 +196,7 @@ impl From<ExportError> for ApiError {
             ExportError::Lake(error) => error.into(),
             ExportError::Registry(error) => error.into(),
             ExportError::TimedOut(_) => Self::new(StatusCode::SERVICE_UNAVAILABLE, "timed_out", error.to_string()),
-            ExportError::Encode(_) => Self::internal(&error),
+            ExportError::Encode(_) | ExportError::Compress(_) => Self::internal(&error),
         }
     }
 }
@@ -232,6 +232,9 @@ impl From<DecodeError> for ApiError {
             DecodeError::RecordTooLarge { .. } => large("record_too_large", format!("{error}; nothing was stored")),
             DecodeError::TooLarge { .. } => {
                 large("body_too_large", format!("{error}; nothing was stored. Send it in parts"))
+            }
+            DecodeError::BatchTooLarge { .. } => {
+                large("batch_too_large", format!("{error}; nothing was stored. Write smaller record batches"))
             }
             DecodeError::Bomb { .. } => large("inflates_too_much", format!("{error}; nothing was stored")),
             DecodeError::Corrupt { .. } => bad("corrupt_body", format!("{error}; nothing was stored")),

@@ -13,6 +13,7 @@ pub mod download;
 pub mod error;
 pub mod external;
 mod map_error;
+pub mod negotiate;
 pub mod policy;
 mod security;
 pub mod serve;

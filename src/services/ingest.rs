@@ -23,7 +23,7 @@ use crate::formats::input::channel_reader::{BodyDigest, ChannelReader, ChannelWr
 use crate::formats::input::decompress::{ContentEncoding, Decompress};
 use crate::formats::input::{
     DecodeError, DecodeOptions, DecodeReport, Format, NATIVE_SOURCE, OnError, Peek, RecordError, SinkClosed,
-    decode_ndjson, decode_parquet,
+    decode_arrow, decode_csv, decode_ndjson, decode_parquet,
 };
 use crate::lake::data_files::DataFiles;
 use crate::lake::error::LakeError;
@@ -291,6 +291,8 @@ fn decode(
     let format = format.unwrap_or_else(|| Format::of_content(input.head()));
     let report = match format {
         Format::Ndjson => decode_ndjson(&mut input, options, &mut sink)?,
+        Format::Csv => decode_csv(&mut input, options, &mut sink)?,
+        Format::Arrow => decode_arrow(&mut input, options, &mut sink)?,
         Format::Parquet => {
             let file = spool(&mut input, tmp, options.max_inflated_bytes)?;
             decode_parquet(file, options, &mut sink)?

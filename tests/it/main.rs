@@ -8,6 +8,7 @@ mod activities;
 mod anomalies;
 mod auth;
 mod external;
+mod formats;
 mod incidents;
 mod policy;
 mod process;

@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 use futures::{StreamExt, TryStreamExt};
 use serde::Deserialize;
 
+use crate::api::body::Binary;
 use crate::api::caller::Caller;
 use crate::api::error::{ApiError, CallerErrors, ErrorBody};
 use crate::domain::principal::Scope;
@@ -64,10 +65,14 @@ fn native() -> String {
         ("Content-Encoding" = Option<String>, Header, description = "`gzip` or `zstd`; found by content when absent"),
     ),
     request_body(
-        description = "Records whose keys are the 56 columns and `activityId`; `timeStamp` is required",
+        description = "Records whose keys are the 56 columns and `activityId`; `timeStamp` is required. \
+            CSV has a header line that names its columns, and an empty cell is null; Arrow may be a stream or a file. \
+            Without a content type NDJSON, Arrow and Parquet are told by content",
         content(
             (String = "application/x-ndjson", example = "{\"timeStamp\":1596831780000,\"user\":\"ann@example.com\",\"actionName\":\"LOGIN\"}\n"),
-            (Vec<u8> = "application/vnd.apache.parquet"),
+            (String = "text/csv", example = "timeStamp,user,actionName\n1596831780000,ann@example.com,LOGIN\n"),
+            (Binary = "application/vnd.apache.arrow.stream"),
+            (Binary = "application/vnd.apache.parquet"),
         )
     ),
     responses(
@@ -77,7 +82,7 @@ fn native() -> String {
         (status = 401, description = "No valid credentials", body = ErrorBody),
         (status = 403, description = "The scope activities:write is missing", body = ErrorBody),
         (status = 409, description = "The idempotency key was used with another body", body = ErrorBody),
-        (status = 413, description = "A record over 1 MiB, or the inflated body over `max-body`", body = ErrorBody),
+        (status = 413, description = "A record over 1 MiB, a record batch of Arrow that is too large, or the inflated body over `max-body`", body = ErrorBody),
         (status = 415, description = "A content type or encoding that is not known", body = ErrorBody),
         (status = 429, description = "Too much is queued; nothing was stored", body = ErrorBody),
         (status = 503, description = "Not stored, or the outcome is unknown: repeat with the same key", body = ErrorBody),
@@ -125,10 +130,13 @@ fn format(headers: &HeaderMap) -> Result<Option<Format>, ApiError> {
     let essence = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     match essence.as_str() {
         "application/x-ndjson" | "application/ndjson" | "application/jsonl" => Ok(Some(Format::Ndjson)),
+        "text/csv" => Ok(Some(Format::Csv)),
+        "application/vnd.apache.arrow.stream" | "application/vnd.apache.arrow.file" => Ok(Some(Format::Arrow)),
         "application/vnd.apache.parquet" => Ok(Some(Format::Parquet)),
         "" | "application/octet-stream" | "application/x-www-form-urlencoded" => Ok(None),
         _ => {
-            let message = "the content type is not known; send application/x-ndjson or application/vnd.apache.parquet";
+            let message = "the content type is not known; send application/x-ndjson, text/csv, \
+                application/vnd.apache.arrow.stream or application/vnd.apache.parquet";
             Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_type", message)
                 .with_target("Content-Type"))
         }

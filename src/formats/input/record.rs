@@ -104,7 +104,7 @@ impl Visitor<'_> for KeySeed<'_> {
 }
 
 /// A column that takes the JSON values of its type; false means that it does not take this one.
-trait Cells {
+pub(super) trait Cells {
     const EXPECTED: &'static str;
 
     fn integer(&mut self, _row: usize, _value: i64) -> bool {
