@@ -10,7 +10,7 @@ use super::credential::{self, Peer, header, named_tenant};
 use super::error::ApiError;
 use crate::domain::principal::{Role, Scope, Scopes};
 use crate::domain::tenant::TenantId;
-use crate::registry::tenants::Tenant;
+use crate::registry::tenants::{Tenant, TenantError};
 use crate::services::Services;
 use crate::services::auth::{Actor, AuthError, AuthRequest};
 
@@ -62,7 +62,10 @@ impl FromRequestParts<Arc<Services>> for Caller {
         let headers = &parts.headers;
         let request = AuthRequest { credential: credential::shown(headers)?, tenant: named_tenant(headers)?, peer };
         let principal = services.auth.authenticate(request).await?;
-        let tenant = services.tenant(principal.tenant.id).await.map_err(|_| AuthError::InvalidCredentials)?;
+        let tenant = services.tenant(principal.tenant.id).await.map_err(|error| match error {
+            TenantError::NotFound(_) | TenantError::Dropping(_) => AuthError::InvalidCredentials.into(),
+            other => ApiError::from(other),
+        })?;
         if tenant.key != principal.tenant {
             // Dropped and made anew since the credential was checked.
             return Err(AuthError::InvalidCredentials.into());

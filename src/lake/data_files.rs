@@ -155,6 +155,7 @@ fn writer_properties() -> WriterProperties {
         // Level 1: the files of an ingest are rewritten by upkeep, so speed counts more than size.
         .set_compression(Compression::ZSTD(ZstdLevel::default()))
         .set_max_row_group_row_count(Some(128 * 1024))
+        .set_max_row_group_bytes(Some(128 << 20))
         .set_created_by(concat!("anomalake ", env!("CARGO_PKG_VERSION")).to_owned())
         .build()
 }

@@ -9,7 +9,7 @@ use arrow::datatypes::{DataType, SchemaRef};
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{DFSchema, DataFusionError};
 use datafusion::execution::SessionStateBuilder;
-use datafusion::logical_expr::{Expr, ExprSchemable};
+use datafusion::logical_expr::{Cast, Expr, ExprSchemable, Operator, TryCast};
 use datafusion::prelude::{SessionConfig, SessionContext};
 
 use super::bounds::{BoundsError, WHERE_BOUNDS, check_text};
@@ -95,6 +95,25 @@ fn expression_planners() -> Vec<Arc<dyn datafusion::logical_expr::planner::ExprP
     datafusion::execution::SessionStateDefaults::default_expr_planners()
 }
 
+/// Types that a cast may give: each value is about as large as its text. A fixed-size type would allocate
+/// its size for every row of a batch.
+fn is_plain(data_type: &DataType) -> bool {
+    data_type.is_integer()
+        || data_type.is_floating()
+        || matches!(
+            data_type,
+            DataType::Boolean
+                | DataType::Utf8
+                | DataType::LargeUtf8
+                | DataType::Utf8View
+                | DataType::Date32
+                | DataType::Date64
+                | DataType::Timestamp(..)
+                | DataType::Decimal128(..)
+                | DataType::Interval(_)
+        )
+}
+
 fn check_tree(expression: &Expr) -> Result<(), WhereError> {
     let mut nodes = 0_usize;
     let mut forbidden = None;
@@ -126,6 +145,11 @@ fn is_flat_list(expression: &Expr, nodes: usize) -> bool {
 /// What makes a node unfit; anything not known to be fit is.
 fn forbidden_part(node: &Expr) -> Option<String> {
     match node {
+        // Joining texts multiplies what a row weighs, outside of every memory limit.
+        Expr::BinaryExpr(binary) if binary.op == Operator::StringConcat => Some("the operator ||".to_owned()),
+        Expr::Cast(Cast { field, .. }) | Expr::TryCast(TryCast { field, .. }) if !is_plain(field.data_type()) => {
+            Some(format!("a cast to {}", field.data_type()))
+        }
         Expr::Column(_)
         | Expr::Literal(..)
         | Expr::BinaryExpr(_)
@@ -212,6 +236,10 @@ mod tests {
             "1=1; DROP TABLE activities",
             "1=1 UNION SELECT 1",
             "$1 = 'x'",
+            "arrow_cast(fileName, 'FixedSizeBinary(2147483647)') IS NULL",
+            "levenshtein(fileName, url) > 3",
+            "length(url||url||url) > 0",
+            "CAST(fileName AS BYTEA) IS NULL",
             "asn = 1 ORDER BY 1",
             "true LIMIT 1",
             "activities.asn = other.asn",

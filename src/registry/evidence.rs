@@ -210,6 +210,42 @@ pub(super) async fn reset(
     Ok(before.file.map(|file| file.file))
 }
 
+/// Forgets a file that is not there, if it is still the recorded one.
+pub async fn forget_file(
+    conn: &mut SqliteConnection,
+    tenant: TenantKey,
+    id: AnomalyId,
+    number: i64,
+) -> Result<(), RegistryError> {
+    if get(conn, tenant, id).await?.is_some_and(|recorded| recorded.number == number) {
+        reset(conn, tenant, id).await?;
+    }
+    Ok(())
+}
+
+/// Says that a file is complete up to a later version of the activities table: the versions between brought
+/// nothing that belongs to it.
+pub async fn advance(
+    conn: &mut SqliteConnection,
+    tenant: TenantKey,
+    id: AnomalyId,
+    number: i64,
+    lake_version: i64,
+) -> Result<(), RegistryError> {
+    sqlx::query(
+        "UPDATE evidence SET lake_version = MAX(lake_version, ?1)
+         WHERE anomaly_id = ?2 AND tenant_id = ?3 AND incarnation = ?4 AND number = ?5 AND file IS NOT NULL",
+    )
+    .bind(lake_version)
+    .bind(id.get())
+    .bind(tenant.id.get())
+    .bind(tenant.incarnation)
+    .bind(number)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
 /// The tenant's anomaly and its evidence as of one moment, so that the evidence's number stands for the
 /// anomaly's definition.
 pub async fn with_anomaly(

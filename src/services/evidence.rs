@@ -26,6 +26,9 @@ use crate::registry::tenants::Tenant;
 /// [`GIVEN_UP_RETRY`].
 const RETRY: Duration = Duration::from_secs(30);
 
+/// Versions after which it is worth a write to remember that they brought nothing.
+const ADVANCE_AFTER: u64 = 64;
+
 /// A given-up evidence is tried again after this time, because its cause may be gone by then.
 const GIVEN_UP_RETRY: Duration = Duration::from_hours(1);
 
@@ -84,6 +87,17 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
         cause = next.source();
     }
     text
+}
+
+/// What a caller may know of a failure: neither paths nor settings, which the log has.
+fn public_reason(error: &EvidenceError) -> String {
+    match error {
+        EvidenceError::Where(_) | EvidenceError::TimedOut(_) => error.to_string(),
+        EvidenceError::Making(cause) if chain(cause).contains("Resources exhausted") => {
+            "choosing its activities needs more memory than one query may use".to_owned()
+        }
+        _ => "its activities could not be read or written; the server's log tells why".to_owned(),
+    }
 }
 
 /// What the registry says of an anomaly's evidence.
@@ -153,11 +167,47 @@ impl Services {
                 user_key: anomaly.user_key.as_deref(),
             };
             let covered = u64::try_from(file.lake_version).unwrap_or(0);
-            if whole && !table.gained_since(covered, table.version(), &wanted).await? {
+            let version = table.version();
+            if whole && !table.gained_since(covered, version, &wanted).await? {
+                if version - covered > ADVANCE_AFTER {
+                    self.advance_evidence(tenant, id, file.number, version).await?;
+                }
                 return Ok(Recorded::Current(file.clone()));
             }
         }
         Ok(Recorded::Wanted(Box::new(anomaly), Box::new(recorded)))
+    }
+
+    /// Remembers how far was looked, so that the next request looks from there on.
+    async fn advance_evidence(
+        &self,
+        tenant: &Tenant,
+        id: AnomalyId,
+        number: i64,
+        version: u64,
+    ) -> Result<(), RegistryError> {
+        let (key, version) = (tenant.key, i64::try_from(version).unwrap_or(i64::MAX));
+        let advance = self
+            .registry
+            .write(move |conn| Box::pin(async move { evidence::advance(conn, key, id, number, version).await }));
+        advance.await
+    }
+
+    /// Forgets an evidence file that is gone, so that the next request makes it anew.
+    ///
+    /// # Errors
+    /// When the registry fails.
+    pub(super) async fn forget_evidence(
+        &self,
+        tenant: &Tenant,
+        anomaly: &Anomaly,
+        number: i64,
+    ) -> Result<(), RegistryError> {
+        let (key, id) = (tenant.key, anomaly.id);
+        let forget = self
+            .registry
+            .write(move |conn| Box::pin(async move { evidence::forget_file(conn, key, id, number).await }));
+        forget.await
     }
 
     /// Makes and records the file; none when the anomaly was changed meanwhile, so that the file is not
@@ -239,8 +289,8 @@ impl Services {
         before: &Evidence,
         error: &EvidenceError,
     ) -> Result<(), RegistryError> {
-        let reason = chain(error);
-        tracing::error!(tenant = %tenant.key, anomaly = %anomaly.id, error = reason, "could not make evidence");
+        tracing::error!(tenant = %tenant.key, anomaly = %anomaly.id, error = chain(error), "could not make evidence");
+        let reason = public_reason(error);
         self.metrics.evidence_failed.inc();
         let given_up = before.attempts + 1 >= evidence::MAX_ATTEMPTS;
         let wait = if given_up { GIVEN_UP_RETRY } else { RETRY };

@@ -16,6 +16,7 @@ use std::time::Duration;
 use arrow::array::RecordBatch;
 use bytes::Bytes;
 use futures::{Stream, StreamExt};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReader;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio_util::task::AbortOnDropHandle;
 
@@ -32,6 +33,7 @@ use crate::lake::evidence_files::read_wire_columns;
 use crate::query::engine::into_lake;
 use crate::registry::RegistryError;
 use crate::registry::anomalies::Anomaly;
+use crate::registry::evidence::EvidenceFile;
 use crate::registry::tenants::Tenant;
 
 /// Chunks between the encoder and the network: enough to overlap, few enough to bound memory.
@@ -135,20 +137,35 @@ impl Services {
         form: ExportForm,
     ) -> Result<Export, ExportError> {
         let permit = self.export_permit().await?;
-        let file = self.evidence(tenant, anomaly).await?;
-        let path = self.evidence_file_path(tenant, &file);
-        let opened = self.cpu.spawn(async move { read_wire_columns(path) }).await.map_err(LakeError::Task)?;
-        let reader = match opened {
-            // Replaced between the look-up and the opening: the registry names the new file by now.
-            Err(LakeError::Io(error)) if error.kind() == io::ErrorKind::NotFound => {
-                let file = self.evidence(tenant, anomaly).await?;
-                read_wire_columns(self.evidence_file_path(tenant, &file))?
-            }
-            opened => opened?,
-        };
+        let (file, reader) = self.open_evidence(tenant, anomaly).await?;
         let rows = u64::try_from(file.rows).unwrap_or(0);
         let batches = futures::stream::iter(reader).map(|batch| batch.map_err(|e| LakeError::Arrow(e).into()));
         self.start_export(permit, form, Box::pin(batches), Some(rows))
+    }
+
+    /// The current evidence file, opened. A file may be replaced between the look-up and the opening; one
+    /// that is gone though the registry names it is made anew, since it only repeats the lake.
+    async fn open_evidence(
+        &self,
+        tenant: &Tenant,
+        anomaly: &Anomaly,
+    ) -> Result<(EvidenceFile, ParquetRecordBatchReader), ExportError> {
+        let mut missing: Option<String> = None;
+        loop {
+            let file = self.evidence(tenant, anomaly).await?;
+            let path = self.evidence_file_path(tenant, &file);
+            match self.cpu.spawn(async move { read_wire_columns(path) }).await.map_err(LakeError::Task)? {
+                Ok(reader) => return Ok((file, reader)),
+                Err(LakeError::Io(error)) if error.kind() == io::ErrorKind::NotFound => {
+                    if missing.as_ref() == Some(&file.file) {
+                        tracing::error!(file = file.file, "an evidence file is missing and is made anew");
+                        self.forget_evidence(tenant, anomaly, file.number).await?;
+                    }
+                    missing = Some(file.file);
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
     }
 
     /// The activities of an anomaly as of now: no flag, delay, recency or cap; ascending.
