@@ -45,7 +45,7 @@ pub async fn run(data_dir: &Path, args: &ServeArgs) -> Result<(), CommandError> 
         Some(file) => ServerSettings::load(file).map_err(CommandError::failed)?,
         None => ServerSettings::default(),
     };
-    let owner = Owner::take(data_dir, settings, Arc::new(SystemClock)).await.map_err(CommandError::failed)?;
+    let owner = Owner::take(data_dir, settings, Arc::new(SystemClock)).await?;
     let listener = match bind(args.listen).await {
         Ok(listener) => listener,
         Err(error) => {
