@@ -21,8 +21,10 @@ pub enum UserCommand {
 One newline at the end of the password is removed; at least 8 characters must remain.
 
 Examples:
-  printf '%s' \"$PASSWORD\" | anomalake user create --tenant 5618 --email ann@example.com --role reader
-  anomalake user create --tenant 5618 --email bob@example.com --role admin --password-file bob.txt")]
+  printf '%s' \"$PASSWORD\" | \\
+    anomalake user create --tenant 5618 --email ann@example.com --role reader
+  anomalake user create --tenant 5618 --email bob@example.com --role admin \\
+    --password-file bob.txt")]
     Create {
         /// Who becomes what where.
         #[command(flatten)]
