@@ -9,6 +9,7 @@ use super::args::{path_segment, role};
 use super::output::{self, FormatArgs};
 use super::password::PasswordArgs;
 use super::session::{IfMissing, with_client};
+use crate::api::control::tenants::TenantModel;
 use crate::api::control::users::{CreateUser, GrantRole, NewPassword, RevokeRole, UserModel};
 use crate::domain::principal::Role;
 use crate::domain::tenant::TenantId;
@@ -146,6 +147,11 @@ pub async fn run(data_dir: &Path, command: &UserCommand) -> Result<(), CommandEr
                 format!("user {email} may not sign in any more\n")
             }
             UserCommand::List { tenant, format } => {
+                if let Some(tenant) = tenant {
+                    // A mistyped tenant shall not look like one without users.
+                    let path = format!("/control/tenants/{tenant}");
+                    let _: TenantModel = client.json(Method::GET, &path, None, None::<&()>).await?;
+                }
                 let mut users: Vec<UserModel> = client.json(Method::GET, "/control/users", None, None::<&()>).await?;
                 if let Some(tenant) = tenant {
                     users.retain(|user| user.roles.iter().any(|role| role.tenant == tenant.get()));
