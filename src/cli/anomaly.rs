@@ -24,8 +24,10 @@ pub enum AnomalyCommand {
 The window holds --from and ends before --to, which may lie in the future.
 
 Examples:
-  anomalake anomaly create --tenant 5618 --user ann@example.com --from -24h --to now
-  anomalake anomaly create --tenant 5618 --from -7d --to now --where \"downloadBytes > 1000000 AND country <> 'US'\"")]
+  anomalake anomaly create --tenant 5618 --user ann@example.com \\
+    --from -24h --to now
+  anomalake anomaly create --tenant 5618 --from -7d --to now \\
+    --where \"downloadBytes > 1000000 AND country <> 'US'\"")]
     Create(CreateArgs),
     /// List anomalies, newest first.
     #[command(after_help = "Example:

@@ -25,7 +25,8 @@ use crate::domain::tenant::TenantId;
 
 Examples:
   anomalake export --tenant 5618 --anomaly 42 > evidence.csv
-  anomalake export --tenant 5618 --anomaly ANO-42 --format ndjson -o evidence.ndjson")]
+  anomalake export --tenant 5618 --anomaly ANO-42 --format ndjson \\
+    -o evidence.ndjson")]
 pub struct ExportArgs {
     /// The tenant.
     #[arg(long, value_name = "ID")]

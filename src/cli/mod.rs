@@ -36,7 +36,8 @@ Examples:
   export ANOMALAKE_DATA_DIR=./lake
   anomalake tenant create --id 5618 --name Acme
   anomalake ingest --tenant 5618 activities.ndjson.gz
-  anomalake anomaly create --tenant 5618 --user ann@example.com --from -24h --to now
+  anomalake anomaly create --tenant 5618 --user ann@example.com \\
+    --from -24h --to now
   anomalake export --tenant 5618 --anomaly 1 > evidence.csv
   anomalake serve";
 

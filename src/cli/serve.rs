@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::CommandError;
 use super::owner::Owner;
+use super::signal::Termination;
 use crate::api::serve::serve_public;
 use crate::domain::clock::SystemClock;
 use crate::jobs;
@@ -39,11 +40,12 @@ const GRACE: Duration = Duration::from_mins(1);
 /// [`CommandError`] when it cannot start or its listener fails.
 pub async fn run(data_dir: &Path, args: &ServeArgs) -> Result<(), CommandError> {
     check_loopback(args.listen)?;
+    let termination = Termination::listen();
     let settings = match &args.config {
         Some(file) => ServerSettings::load(file).map_err(CommandError::failed)?,
         None => ServerSettings::default(),
     };
-    let owner = Owner::take(data_dir, settings, Arc::new(SystemClock)).await.map_err(CommandError::failed)?;
+    let owner = Owner::take(data_dir, settings, Arc::new(SystemClock)).await?;
     let listener = match bind(args.listen).await {
         Ok(listener) => listener,
         Err(error) => {
@@ -51,7 +53,7 @@ pub async fn run(data_dir: &Path, args: &ServeArgs) -> Result<(), CommandError> 
             return Err(error);
         }
     };
-    serve(owner, listener).await
+    serve(owner, listener, termination).await
 }
 
 /// Refuses addresses that other machines could reach.
@@ -82,7 +84,7 @@ pub async fn bind(address: SocketAddr) -> Result<TcpListener, CommandError> {
 ///
 /// # Errors
 /// As [`run`].
-pub async fn serve(owner: Owner, listener: TcpListener) -> Result<(), CommandError> {
+pub async fn serve(owner: Owner, listener: TcpListener, mut termination: Termination) -> Result<(), CommandError> {
     let stop = CancellationToken::new();
     let address = listener.local_addr().map_err(CommandError::failed)?;
     let jobs = jobs::start(&owner.services, &stop);
@@ -99,7 +101,7 @@ pub async fn serve(owner: Owner, listener: TcpListener) -> Result<(), CommandErr
     let mut public = std::pin::pin!(public);
     let ended = tokio::select! {
         ended = &mut public => Some(ended),
-        () = super::signal::terminated() => None,
+        () = termination.received() => None,
     };
     stop.cancel();
     let ended = match ended {

@@ -20,7 +20,8 @@ pub enum TokenCommand {
 uci:write, alerts:read, sql:read, admin. A :write includes its :read.
 
 Examples:
-  TOKEN=$(anomalake token create --tenant 5618 --scope activities:read,anomalies:read --expires 90d)
+  TOKEN=$(anomalake token create --tenant 5618 \\
+    --scope activities:read,anomalies:read --expires 90d)
   curl -H \"Authorization: Bearer $TOKEN\" http://127.0.0.1:8080/api/v1/anomalies")]
     Create {
         /// The tenant.

@@ -9,6 +9,7 @@ use super::args::{path_segment, role};
 use super::output::{self, FormatArgs};
 use super::password::PasswordArgs;
 use super::session::{IfMissing, with_client};
+use crate::api::control::tenants::TenantModel;
 use crate::api::control::users::{CreateUser, GrantRole, NewPassword, RevokeRole, UserModel};
 use crate::domain::principal::Role;
 use crate::domain::tenant::TenantId;
@@ -21,8 +22,10 @@ pub enum UserCommand {
 One newline at the end of the password is removed; at least 8 characters must remain.
 
 Examples:
-  printf '%s' \"$PASSWORD\" | anomalake user create --tenant 5618 --email ann@example.com --role reader
-  anomalake user create --tenant 5618 --email bob@example.com --role admin --password-file bob.txt")]
+  printf '%s' \"$PASSWORD\" | \\
+    anomalake user create --tenant 5618 --email ann@example.com --role reader
+  anomalake user create --tenant 5618 --email bob@example.com --role admin \\
+    --password-file bob.txt")]
     Create {
         /// Who becomes what where.
         #[command(flatten)]
@@ -144,6 +147,11 @@ pub async fn run(data_dir: &Path, command: &UserCommand) -> Result<(), CommandEr
                 format!("user {email} may not sign in any more\n")
             }
             UserCommand::List { tenant, format } => {
+                if let Some(tenant) = tenant {
+                    // A mistyped tenant shall not look like one without users.
+                    let path = format!("/control/tenants/{tenant}");
+                    let _: TenantModel = client.json(Method::GET, &path, None, None::<&()>).await?;
+                }
                 let mut users: Vec<UserModel> = client.json(Method::GET, "/control/users", None, None::<&()>).await?;
                 if let Some(tenant) = tenant {
                     users.retain(|user| user.roles.iter().any(|role| role.tenant == tenant.get()));

@@ -7,6 +7,7 @@
 mod activities;
 mod anomalies;
 mod auth;
+mod cli;
 mod external;
 mod formats;
 mod incidents;

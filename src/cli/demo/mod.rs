@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use super::client::Client;
 use super::owner::Owner;
 use super::serve::{bind, check_loopback, serve};
-use super::signal::terminated;
+use super::signal::Termination;
 use super::{CommandError, output};
 use crate::domain::clock::SystemClock;
 use crate::services::settings::ServerSettings;
@@ -53,6 +53,8 @@ impl Folder {
 /// [`CommandError`] when it cannot be made or served.
 pub async fn run(data_dir: Option<&Path>, args: &DemoArgs) -> Result<(), CommandError> {
     check_loopback(args.listen)?;
+    // Before the folder: from then on there is something to remove.
+    let mut termination = Termination::listen();
     // Bound first: a taken port is found out before the work.
     let listener = bind(args.listen).await?;
     let address = listener.local_addr().map_err(CommandError::failed)?;
@@ -66,7 +68,7 @@ pub async fn run(data_dir: Option<&Path>, args: &DemoArgs) -> Result<(), Command
     let owner = Owner::take(folder.path(), ServerSettings::default(), Arc::new(SystemClock)).await?;
     let filled = tokio::select! {
         filled = fill(folder.path()) => filled.map(Some),
-        () = terminated() => Ok(None),
+        () = termination.received() => Ok(None),
     };
     let made = match filled {
         Ok(Some(made)) => made,
@@ -81,7 +83,7 @@ pub async fn run(data_dir: Option<&Path>, args: &DemoArgs) -> Result<(), Command
     };
     let temporary = matches!(folder, Folder::Temporary(_));
     output::print(&guide::guide(&made, address, folder.path(), temporary))?;
-    serve(owner, listener).await?;
+    serve(owner, listener, termination).await?;
     remove(folder)
 }
 
