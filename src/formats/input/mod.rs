@@ -16,6 +16,7 @@ pub mod decompress;
 mod error;
 mod format;
 mod intake;
+pub(crate) mod json_records;
 mod keys;
 mod lines;
 mod ndjson;

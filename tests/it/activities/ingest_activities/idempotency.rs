@@ -38,7 +38,10 @@ async fn the_key_with_another_body_is_a_conflict() {
     let tenant = server.tenant(5618).await;
     send(&tenant, "k", body("a")).await.expect(200);
     let conflict = send(&tenant, "k", body("b")).await.expect(409).json();
-    assert_eq!((conflict["code"].as_str(), conflict["target"].as_str()), (Some("idempotency_conflict"), Some("Idempotency-Key")));
+    assert_eq!(
+        (conflict["code"].as_str(), conflict["target"].as_str()),
+        (Some("idempotency_conflict"), Some("Idempotency-Key"))
+    );
     assert_eq!(tenant.stored().await, ["a"]);
 }
 

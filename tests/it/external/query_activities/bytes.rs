@@ -57,7 +57,8 @@ async fn the_quoting_vector_comes_back_reversed() {
 async fn null_and_empty_are_written_as_nothing_and_metrics_have_their_defaults() {
     let server = TestServer::start().await;
     let tenant = server.tenant(5618).await;
-    let record = json!({ "timeStamp": 1_596_831_780_000_i64, "user": "Box", "city": "", "region": null, "tenantId": 7 });
+    let record =
+        json!({ "timeStamp": 1_596_831_780_000_i64, "user": "Box", "city": "", "region": null, "tenantId": 7 });
     let answer = tenant.api.ingest(ndjson(&[record])).await.expect(200);
     assert_eq!(answer.json()["tenantIdReplaced"], 1);
     let text = exported(&server, &tenant).await;

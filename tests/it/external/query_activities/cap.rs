@@ -73,7 +73,9 @@ async fn ties_across_the_cap_keep_exactly_the_cap() {
     let server = TestServer::start().await;
     let tenant = server.tenant(5618).await;
     // The same id may stand more than once: the lake does not deduplicate by it.
-    let records: Vec<_> = (0..9).map(|n| json!({ "timeStamp": NOW_MS, "user": "ann", "activityId": "x", "fileName": n.to_string() })).collect();
+    let records: Vec<_> = (0..9)
+        .map(|n| json!({ "timeStamp": NOW_MS, "user": "ann", "activityId": "x", "fileName": n.to_string() }))
+        .collect();
     tenant.ingest(&records).await;
     let id = tenant.of_user("ann").await;
     server.limit(&tenant, Overrides { max_activities: Some(4), ..Overrides::default() }).await;

@@ -129,7 +129,11 @@ async fn every_query_leaves_an_entry_in_the_audit_trail() {
     let target = id.to_string();
     assert!(shown.contains(&("anomaly.create", &target, None)), "{shown:?}");
     let exports: Vec<_> = shown.iter().filter(|(action, ..)| action.starts_with("activities.")).collect();
-    let expected = [("activities.query", &*target, Some(0)), ("activities.query", &target, Some(1)), ("activities.export", &target, None)];
+    let expected = [
+        ("activities.query", &*target, Some(0)),
+        ("activities.query", &target, Some(1)),
+        ("activities.export", &target, None),
+    ];
     assert_eq!(exports, expected.iter().collect::<Vec<_>>());
     let last = audit.last().unwrap();
     assert_eq!((last.principal.as_str(), last.address.as_deref()), ("token 1", Some("127.0.0.1")));

@@ -20,7 +20,9 @@ async fn every_spelling_gives_the_same_bytes() {
     }
     // Whatever the content type says, or without one.
     let body = format!(" {{\"incident_id\":\"ANO-{id}\",\"limit\":null}} ");
-    for api in [tenant.api.clone(), tenant.api.with("content-type", "text/plain"), tenant.api.with("content-type", "a/b;c")] {
+    for api in
+        [tenant.api.clone(), tenant.api.with("content-type", "text/plain"), tenant.api.with("content-type", "a/b;c")]
+    {
         assert_eq!(api.send("POST", QUERY, body.clone()).await.expect(200).body, expected.body);
     }
 }

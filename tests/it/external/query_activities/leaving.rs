@@ -15,7 +15,8 @@ async fn with_a_large_anomaly(server: &TestServer) -> (TestTenant, i64) {
     let tenant = server.tenant(5618).await;
     let long = "x".repeat(8_000);
     for part in 0..3 {
-        let records: Vec<_> = (0..1_000).map(|n| activity(NOW_MS + part * 1_000 + n, "ann@example.com", &long)).collect();
+        let records: Vec<_> =
+            (0..1_000).map(|n| activity(NOW_MS + part * 1_000 + n, "ann@example.com", &long)).collect();
         tenant.api.ingest(ndjson(&records)).await.expect(200);
     }
     let id = tenant.of_user("ann@example.com").await;
