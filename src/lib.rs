@@ -12,3 +12,4 @@ pub mod lake;
 pub mod query;
 pub mod registry;
 pub mod services;
+pub mod sources;

@@ -96,19 +96,33 @@ fn expression_planners() -> Vec<Arc<dyn datafusion::logical_expr::planner::ExprP
 }
 
 fn check_tree(expression: &Expr) -> Result<(), WhereError> {
+    match find_unfit(expression, is_where_function).map_err(WhereError::Invalid)? {
+        None => Ok(()),
+        Some(Unfit::Forbidden(part)) => Err(WhereError::Forbidden(part)),
+        Some(Unfit::TooLarge) => Err(WhereError::TooLarge),
+    }
+}
+
+/// Why an expression may not run over rows.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Unfit {
+    /// It holds this.
+    Forbidden(String),
+    /// It has more than [`MAX_NODES`] parts.
+    TooLarge,
+}
+
+/// Looks at every part of an expression, which may call the functions of these names.
+pub(crate) fn find_unfit(expression: &Expr, is_callable: fn(&str) -> bool) -> Result<Option<Unfit>, DataFusionError> {
     let mut nodes = 0_usize;
     let mut forbidden = None;
-    let walked = expression.apply(|node| {
+    expression.apply(|node| {
         nodes += 1;
-        forbidden = forbidden_part(node);
+        forbidden = forbidden_part(node, is_callable);
         Ok(if forbidden.is_some() { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
-    });
-    walked.map_err(WhereError::Invalid)?;
-    match forbidden {
-        Some(part) => Err(WhereError::Forbidden(part)),
-        None if nodes > MAX_NODES && !is_flat_list(expression, nodes) => Err(WhereError::TooLarge),
-        None => Ok(()),
-    }
+    })?;
+    let too_large = nodes > MAX_NODES && !is_flat_list(expression, nodes);
+    Ok(forbidden.map(Unfit::Forbidden).or(too_large.then_some(Unfit::TooLarge)))
 }
 
 /// A long `IN (…)` of literals is cheap to plan and to run, so its items do not count.
@@ -124,7 +138,7 @@ fn is_flat_list(expression: &Expr, nodes: usize) -> bool {
 }
 
 /// What makes a node unfit; anything not known to be fit is.
-fn forbidden_part(node: &Expr) -> Option<String> {
+fn forbidden_part(node: &Expr, is_callable: fn(&str) -> bool) -> Option<String> {
     match node {
         Expr::Column(_)
         | Expr::Literal(..)
@@ -146,7 +160,7 @@ fn forbidden_part(node: &Expr) -> Option<String> {
         | Expr::Cast(_)
         | Expr::TryCast(_)
         | Expr::InList(_) => None,
-        Expr::ScalarFunction(call) if is_where_function(call.name()) => None,
+        Expr::ScalarFunction(call) if is_callable(call.name()) => None,
         Expr::ScalarFunction(call) => Some(format!("the function {}", call.name())),
         Expr::AggregateFunction(_) => Some("an aggregate".to_owned()),
         Expr::WindowFunction(_) => Some("a window function".to_owned()),

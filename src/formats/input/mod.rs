@@ -29,11 +29,15 @@ use arrow::array::RecordBatch;
 
 use crate::domain::tenant::TenantId;
 
+pub(crate) use columns::{SLOT_COUNT, TIME_SLOT, WireBatch, slot_name, slot_of, slot_type};
 pub use error::{DecodeError, Rejection, SinkClosed};
 pub use format::{Format, Peek};
+pub(crate) use intake::{Intake, check_time_stamp};
 pub use ndjson::decode_ndjson;
 pub use parquet::decode_parquet;
+pub(crate) use record::reason_of;
 pub use report::{DecodeReport, MAX_LISTED_ERRORS, MAX_UNKNOWN_KEYS, OTHER_KEYS, RecordError};
+pub(crate) use report::{Fault, excerpt};
 
 /// Largest record by default, in bytes: 1 MiB.
 pub const DEFAULT_MAX_RECORD_BYTES: usize = 1 << 20;
