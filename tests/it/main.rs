@@ -9,5 +9,6 @@ mod anomalies;
 mod external;
 mod policy;
 mod process;
+mod sources;
 mod support;
 mod system;
