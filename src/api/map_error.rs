@@ -190,10 +190,9 @@ impl From<IngestError> for ApiError {
             IngestError::KeyConflict => Self::new(StatusCode::CONFLICT, "idempotency_conflict", error.to_string())
                 .with_target("Idempotency-Key"),
             IngestError::Decode(error) => error.into(),
-            IngestError::Source(_) => Self::internal(&error),
             IngestError::Lake(error) => error.into(),
             IngestError::Registry(error) => error.into(),
-            IngestError::Answer(_) => Self::internal(&error),
+            IngestError::Source(_) | IngestError::Answer(_) => Self::internal(&error),
         }
     }
 }

@@ -131,13 +131,12 @@ fn map(
     faults: &mut Vec<(Place, Fault)>,
 ) -> Result<(WireBatch, Vec<(usize, u64)>), ArrowError> {
     let columns = source.columns();
-    let mut mapped = match map_records(columns, &batch) {
-        Ok(mapped) => mapped,
-        Err(_) => {
-            let good = leave_out(&mut places, faults_of_records(columns, &batch), faults);
-            batch = filter_record_batch(&batch, &good)?;
-            map_records(columns, &batch)?
-        }
+    let mut mapped = if let Ok(mapped) = map_records(columns, &batch) {
+        mapped
+    } else {
+        let good = leave_out(&mut places, faults_of_records(columns, &batch), faults);
+        batch = filter_record_batch(&batch, &good)?;
+        map_records(columns, &batch)?
     };
     let found = faults_of_rows(columns, &mapped);
     if !found.is_empty() {

@@ -15,7 +15,7 @@ use std::fmt;
 use std::io::Read;
 use std::ops::Range;
 
-use memchr::{memchr, memmem};
+use memchr::{memchr, memchr_iter, memmem};
 
 use self::walk::{LineEnd, Step, Walk};
 use super::error::DecodeError;
@@ -363,7 +363,7 @@ impl<'u, R: Read> JsonRecords<'u, R> {
 
     fn take(&mut self, bytes: usize) {
         let taken = &self.buffer[self.at..self.at + bytes];
-        self.line += taken.iter().filter(|byte| **byte == b'\n').count() as u64;
+        self.line += memchr_iter(b'\n', taken).count() as u64;
         self.at += bytes;
     }
 
