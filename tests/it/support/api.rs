@@ -142,7 +142,8 @@ impl Api {
             request = request.header(name, value);
         }
         let request = request.body(Full::new(body)).unwrap();
-        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(std::io::Error::other)?;
+        let (mut sender, connection) =
+            http1::handshake(TokioIo::new(stream)).await.map_err(std::io::Error::other)?;
         // Its failure shows in the answer's body.
         let connection = tokio::spawn(async move { drop(connection.await) });
         let response = sender.send_request(request).await.map_err(std::io::Error::other)?;
