@@ -38,8 +38,10 @@ pub struct IngestParams {
     /// `reject` (default): a bad record refuses the whole body. `skip`: the good ones are stored.
     #[serde(default)]
     on_error: OnErrorParam,
-    /// Whose records they are: `activities` (default) has the lake's own columns, `cloudtrail` is JSON
-    /// of AWS CloudTrail, mapped.
+    /// Whose records they are: `activities` (default) has the lake's own columns. `cloudtrail` is what AWS
+    /// CloudTrail delivers, as `application/json` or `application/x-ndjson`: a record a line, bare or wrapped
+    /// (`event`, `detail`), documents (`{"Records":[…]}`) over one line or many, lists of records, and any of
+    /// these one after the other.
     #[serde(default = "native")]
     source: String,
 }
@@ -65,13 +67,10 @@ fn native() -> String {
         ("Content-Encoding" = Option<String>, Header, description = "`gzip` or `zstd`; found by content when absent"),
     ),
     request_body(
-        description = "Records whose keys are the 56 columns and `activityId`; `timeStamp` is required. With another \
-            `source`, JSON as its vendor delivers it: a record a line, documents that list records, lists, one after \
-            the other",
+        description = "Records whose keys are the 56 columns and `activityId`; `timeStamp` is required.",
         content(
             (String = "application/x-ndjson", example = "{\"timeStamp\":1596831780000,\"user\":\"ann@example.com\",\"actionName\":\"LOGIN\"}\n"),
             (Vec<u8> = "application/vnd.apache.parquet"),
-            (String = "application/json", example = "{\"Records\":[{\"eventTime\":\"2026-11-22T10:00:00Z\",\"eventName\":\"GetObject\"}]}"),
         )
     ),
     responses(

@@ -29,14 +29,16 @@ use arrow::array::RecordBatch;
 
 use crate::domain::tenant::TenantId;
 
-pub(crate) use columns::{SLOT_COUNT, TIME_SLOT, WireBatch, slot_name, slot_of, slot_type};
 pub use error::{DecodeError, Rejection, SinkClosed};
 pub use format::{Format, Peek};
-pub(crate) use intake::{Intake, check_time_stamp};
 pub use ndjson::decode_ndjson;
 pub use parquet::decode_parquet;
-pub(crate) use record::reason_of;
 pub use report::{DecodeReport, MAX_LISTED_ERRORS, MAX_UNKNOWN_KEYS, OTHER_KEYS, RecordError};
+
+// What decoders of other records than the lake's own build upon.
+pub(crate) use columns::{SLOT_COUNT, TIME_SLOT, WireBatch, slot_name, slot_of, slot_type};
+pub(crate) use intake::{Intake, check_time_stamp};
+pub(crate) use record::reason_of;
 pub(crate) use report::{Fault, excerpt};
 
 /// Largest record by default, in bytes: 1 MiB.

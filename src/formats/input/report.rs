@@ -25,7 +25,7 @@ const MAX_EXCERPT_CHARS: usize = 80;
 /// Why one record was refused.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct RecordError {
-    /// Line of a text input at which the record begins, or row of a Parquet file, from 1.
+    /// Line of an NDJSON input or row of a Parquet file, from 1.
     pub line: u64,
     /// The key or column at fault, where there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
