@@ -67,7 +67,7 @@ fn native() -> String {
         ("Content-Encoding" = Option<String>, Header, description = "`gzip` or `zstd`; found by content when absent"),
     ),
     request_body(
-        description = "Records whose keys are the 56 columns and `activityId`; `timeStamp` is required.",
+        description = "Records whose keys are the 56 columns and `activityId`; `timeStamp` is required",
         content(
             (String = "application/x-ndjson", example = "{\"timeStamp\":1596831780000,\"user\":\"ann@example.com\",\"actionName\":\"LOGIN\"}\n"),
             (Vec<u8> = "application/vnd.apache.parquet"),

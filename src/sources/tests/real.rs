@@ -5,9 +5,9 @@ use std::net::IpAddr;
 use std::path::Path;
 
 use flate2::read::MultiGzDecoder;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use super::{cloudtrail, column, decode, errors, options};
+use super::{cloudtrail, column, decode, errors, options, rows};
 
 /// The records of a set, or none with the reason printed.
 fn records(set: &str) -> Option<Vec<Value>> {
@@ -39,4 +39,52 @@ fn labelled_events_are_rows_or_refused_for_their_time() {
     let bad = |address: &str| !address.is_empty() && address.parse::<IpAddr>().is_err();
     let nulled = good.iter().filter(|log| bad(&text(log, "sourceIPAddress"))).count();
     assert_eq!(report.nulled.get("sourceIP"), Some(&(nulled as u64)));
+}
+
+/// Columns whose fill rate the page of the source tells.
+const TOLD: [&str; 18] = [
+    "actionName",
+    "serviceName",
+    "activityId",
+    "accountId",
+    "user",
+    "profile",
+    "sourceIP",
+    "clientName",
+    "url",
+    "targetId",
+    "targetType",
+    "noOfObjects",
+    "fileFolderPath",
+    "fileName",
+    "fileType",
+    "fileOwner",
+    "downloadBytes",
+    "uploadBytes",
+];
+
+#[test]
+fn the_page_of_the_source_tells_true_fill_rates() {
+    let page = include_str!("../../../docs/sources/cloudtrail.md");
+    let sets = ["invictus-aws-cloudtrail/cloudtrail.ndjson.gz", "stratus-detonation-logs/detonation-logs.ndjson.gz"];
+    let Some(sets) = sets.into_iter().map(records).collect::<Option<Vec<_>>>() else { return };
+    let rows: Vec<_> = sets
+        .iter()
+        .map(|lines| {
+            let input: String = lines.iter().map(|line| format!("{line}\n")).collect();
+            rows(&decode(&cloudtrail(), input.as_bytes(), &options()).unwrap().0)
+        })
+        .collect();
+    let filled = |rows: &Vec<Map<String, Value>>, name: &str| {
+        let filled = rows.iter().filter_map(|row| row.get(name)).filter(|cell| *cell != 0 && *cell != 0.0).count();
+        format!(
+            "{:.1} %",
+            100.0 * f64::from(u32::try_from(filled).unwrap()) / f64::from(u32::try_from(rows.len()).unwrap())
+        )
+    };
+    let table: String = TOLD
+        .iter()
+        .map(|name| format!("| `{name}` | {} | {} |\n", filled(&rows[0], name), filled(&rows[1], name)))
+        .collect();
+    assert!(page.contains(&table), "the page should say:\n{table}");
 }
