@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::super::decode_source;
-use super::{cloudtrail, column, decode, errors, options, rows, tenant};
+use super::{cloudtrail, column, decode, errors, lines, options, rows, tenant};
 use crate::domain::user_count::sketch_of_user;
 use crate::formats::input::DecodeOptions;
 
@@ -176,7 +176,7 @@ fn times_without_a_zone_are_utc_and_late_ones_are_taken() {
         ("@timestamp", "2026-11-20T10:11:12.5Z", 1_795_169_472_500),
         ("eventTime", "1999-01-01T00:00:00Z", 915_148_800_000),
     ];
-    let input: String = times.iter().map(|(key, text, _)| format!("{}\n", json!({ *key: text }))).collect();
+    let input = lines(times.iter().map(|(key, text, _)| json!({ *key: text })));
     let (batches, report) = decode(&cloudtrail(), input.as_bytes(), &options()).unwrap();
     assert_eq!(column(&batches, "timeStamp"), times.map(|(_, _, ms)| ms.to_string()));
     assert_eq!(report.days.len(), 2);
@@ -208,12 +208,12 @@ fn every_way_of_delivery_gives_the_same_rows() {
     let record = |n: u32| json!({ "eventTime": "2026-11-20T10:11:12Z", "eventID": n.to_string(), "eventName": "X" });
     let records: Vec<Value> = (1..=3).map(record).collect();
     let document = json!({ "Records": records });
-    let lines = |of: &dyn Fn(&Value) -> Value| records.iter().map(|r| format!("{}\n", of(r))).collect::<String>();
+    let each = |of: &dyn Fn(&Value) -> Value| lines(records.iter().map(of));
     for input in [
-        lines(&Value::clone),
-        lines(&|record| json!({ "technique": "aws.x", "event": record })),
-        lines(&|record| json!({ "detail-type": "AWS API Call via CloudTrail", "time": "x", "detail": record })),
-        lines(&|record| json!({ "Records": [record] })),
+        each(&Value::clone),
+        each(&|record| json!({ "technique": "aws.x", "event": record })),
+        each(&|record| json!({ "detail-type": "AWS API Call via CloudTrail", "time": "x", "detail": record })),
+        each(&|record| json!({ "Records": [record] })),
         document.to_string(),
         serde_json::to_string_pretty(&document).unwrap(),
         Value::from(records.clone()).to_string(),

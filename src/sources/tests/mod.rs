@@ -82,3 +82,9 @@ fn cloudtrail() -> std::sync::Arc<Source> {
 fn errors(report: &DecodeReport) -> Vec<String> {
     report.errors.iter().map(ToString::to_string).collect()
 }
+
+/// One record a line.
+fn lines<T: std::fmt::Display>(records: impl IntoIterator<Item = T>) -> String {
+    let lines: Vec<String> = records.into_iter().map(|record| record.to_string()).collect();
+    lines.join("\n")
+}

@@ -7,7 +7,7 @@ use std::path::Path;
 use flate2::read::MultiGzDecoder;
 use serde_json::{Map, Value};
 
-use super::{cloudtrail, column, decode, errors, options, rows};
+use super::{cloudtrail, column, decode, errors, lines, options, rows};
 
 /// The records of a set, or none with the reason printed.
 fn records(set: &str) -> Option<Vec<Value>> {
@@ -23,9 +23,9 @@ fn records(set: &str) -> Option<Vec<Value>> {
 
 #[test]
 fn labelled_events_are_rows_or_refused_for_their_time() {
-    let Some(lines) = records("panther-labelled-events/rule_tests.ndjson.gz") else { return };
-    let logs: Vec<&Value> = lines.iter().filter(|l| l["log_type"] == "AWS.CloudTrail").map(|l| &l["log"]).collect();
-    let input: String = logs.iter().map(|log| format!("{log}\n")).collect();
+    let Some(events) = records("panther-labelled-events/rule_tests.ndjson.gz") else { return };
+    let logs: Vec<&Value> = events.iter().filter(|l| l["log_type"] == "AWS.CloudTrail").map(|l| &l["log"]).collect();
+    let input = lines(&logs);
     let (batches, report) = decode(&cloudtrail(), input.as_bytes(), &options()).unwrap();
     let text = |log: &Value, key: &str| log[key].as_str().unwrap_or_default().to_owned();
     let timed = |log: &&&Value| text(log, "eventTime").starts_with("20") || log.get("@timestamp").is_some();
@@ -70,10 +70,7 @@ fn the_page_of_the_source_tells_true_fill_rates() {
     let Some(sets) = sets.into_iter().map(records).collect::<Option<Vec<_>>>() else { return };
     let rows: Vec<_> = sets
         .iter()
-        .map(|lines| {
-            let input: String = lines.iter().map(|line| format!("{line}\n")).collect();
-            rows(&decode(&cloudtrail(), input.as_bytes(), &options()).unwrap().0)
-        })
+        .map(|records| rows(&decode(&cloudtrail(), lines(records).as_bytes(), &options()).unwrap().0))
         .collect();
     let filled = |rows: &Vec<Map<String, Value>>, name: &str| {
         let filled = rows.iter().filter_map(|row| row.get(name)).filter(|cell| *cell != 0 && *cell != 0.0).count();
@@ -82,9 +79,7 @@ fn the_page_of_the_source_tells_true_fill_rates() {
             100.0 * f64::from(u32::try_from(filled).unwrap()) / f64::from(u32::try_from(rows.len()).unwrap())
         )
     };
-    let table: String = TOLD
-        .iter()
-        .map(|name| format!("| `{name}` | {} | {} |\n", filled(&rows[0], name), filled(&rows[1], name)))
-        .collect();
+    let line = |name: &&str| format!("| `{name}` | {} | {} |\n", filled(&rows[0], name), filled(&rows[1], name));
+    let table = TOLD.iter().map(line).collect::<Vec<_>>().concat();
     assert!(page.contains(&table), "the page should say:\n{table}");
 }
