@@ -118,7 +118,10 @@ pub(crate) fn find_unfit(expression: &Expr, is_callable: fn(&str) -> bool) -> Re
     let mut forbidden = None;
     expression.apply(|node| {
         nodes += 1;
-        forbidden = forbidden_part(node, is_callable);
+        forbidden = match node {
+            Expr::ScalarFunction(call) if !is_callable(call.name()) => Some(format!("the function {}", call.name())),
+            other => forbidden_part(other),
+        };
         Ok(if forbidden.is_some() { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
     })?;
     let too_large = nodes > MAX_NODES && !is_flat_list(expression, nodes);
@@ -137,8 +140,8 @@ fn is_flat_list(expression: &Expr, nodes: usize) -> bool {
     walked.is_ok() && nodes - items <= MAX_NODES
 }
 
-/// What makes a node unfit; anything not known to be fit is.
-fn forbidden_part(node: &Expr, is_callable: fn(&str) -> bool) -> Option<String> {
+/// What makes a node unfit, whatever function it calls; anything not known to be fit is.
+fn forbidden_part(node: &Expr) -> Option<String> {
     match node {
         Expr::Column(_)
         | Expr::Literal(..)
@@ -159,9 +162,8 @@ fn forbidden_part(node: &Expr, is_callable: fn(&str) -> bool) -> Option<String> 
         | Expr::Case(_)
         | Expr::Cast(_)
         | Expr::TryCast(_)
+        | Expr::ScalarFunction(_)
         | Expr::InList(_) => None,
-        Expr::ScalarFunction(call) if is_callable(call.name()) => None,
-        Expr::ScalarFunction(call) => Some(format!("the function {}", call.name())),
         Expr::AggregateFunction(_) => Some("an aggregate".to_owned()),
         Expr::WindowFunction(_) => Some("a window function".to_owned()),
         Expr::Exists(_) | Expr::InSubquery(_) | Expr::ScalarSubquery(_) | Expr::SetComparison(_) => {
