@@ -13,3 +13,4 @@ pub mod lake;
 pub mod query;
 pub mod registry;
 pub mod services;
+pub mod sources;

@@ -210,7 +210,7 @@ impl From<IngestError> for ApiError {
             IngestError::Decode(error) => error.into(),
             IngestError::Lake(error) => error.into(),
             IngestError::Registry(error) => error.into(),
-            IngestError::Answer(_) => Self::internal(&error),
+            IngestError::Source(_) | IngestError::Answer(_) => Self::internal(&error),
         }
     }
 }

@@ -115,19 +115,36 @@ fn is_plain(data_type: &DataType) -> bool {
 }
 
 fn check_tree(expression: &Expr) -> Result<(), WhereError> {
+    match find_unfit(expression, is_where_function).map_err(WhereError::Invalid)? {
+        None => Ok(()),
+        Some(Unfit::Forbidden(part)) => Err(WhereError::Forbidden(part)),
+        Some(Unfit::TooLarge) => Err(WhereError::TooLarge),
+    }
+}
+
+/// Why an expression may not run over rows.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Unfit {
+    /// It holds this.
+    Forbidden(String),
+    /// It has more than [`MAX_NODES`] parts.
+    TooLarge,
+}
+
+/// Looks at every part of an expression, which may call the functions of these names.
+pub(crate) fn find_unfit(expression: &Expr, is_callable: fn(&str) -> bool) -> Result<Option<Unfit>, DataFusionError> {
     let mut nodes = 0_usize;
     let mut forbidden = None;
-    let walked = expression.apply(|node| {
+    expression.apply(|node| {
         nodes += 1;
-        forbidden = forbidden_part(node);
+        forbidden = match node {
+            Expr::ScalarFunction(call) if !is_callable(call.name()) => Some(format!("the function {}", call.name())),
+            other => forbidden_part(other),
+        };
         Ok(if forbidden.is_some() { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
-    });
-    walked.map_err(WhereError::Invalid)?;
-    match forbidden {
-        Some(part) => Err(WhereError::Forbidden(part)),
-        None if nodes > MAX_NODES && !is_flat_list(expression, nodes) => Err(WhereError::TooLarge),
-        None => Ok(()),
-    }
+    })?;
+    let too_large = nodes > MAX_NODES && !is_flat_list(expression, nodes);
+    Ok(forbidden.map(Unfit::Forbidden).or(too_large.then_some(Unfit::TooLarge)))
 }
 
 /// A long `IN (…)` of literals is cheap to plan and to run, so its items do not count.
@@ -142,7 +159,7 @@ fn is_flat_list(expression: &Expr, nodes: usize) -> bool {
     walked.is_ok() && nodes - items <= MAX_NODES
 }
 
-/// What makes a node unfit; anything not known to be fit is.
+/// What makes a node unfit, whatever function it calls; anything not known to be fit is.
 fn forbidden_part(node: &Expr) -> Option<String> {
     match node {
         // Joining texts multiplies what a row weighs, outside of every memory limit.
@@ -169,9 +186,8 @@ fn forbidden_part(node: &Expr) -> Option<String> {
         | Expr::Case(_)
         | Expr::Cast(_)
         | Expr::TryCast(_)
+        | Expr::ScalarFunction(_)
         | Expr::InList(_) => None,
-        Expr::ScalarFunction(call) if is_where_function(call.name()) => None,
-        Expr::ScalarFunction(call) => Some(format!("the function {}", call.name())),
         Expr::AggregateFunction(_) => Some("an aggregate".to_owned()),
         Expr::WindowFunction(_) => Some("a window function".to_owned()),
         Expr::Exists(_) | Expr::InSubquery(_) | Expr::ScalarSubquery(_) | Expr::SetComparison(_) => {

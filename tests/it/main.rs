@@ -13,5 +13,6 @@ mod formats;
 mod incidents;
 mod policy;
 mod process;
+mod sources;
 mod support;
 mod system;

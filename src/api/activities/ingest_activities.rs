@@ -17,6 +17,7 @@ use crate::formats::input::decompress::ContentEncoding;
 use crate::formats::input::{Format, NATIVE_SOURCE, OnError};
 use crate::services::Services;
 use crate::services::ingest::{IngestAnswer, IngestRequest};
+use crate::sources::{EMBEDDED, EmbeddedSource, embedded};
 
 /// Header that makes a repeated request safe.
 pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
@@ -39,7 +40,10 @@ pub struct IngestParams {
     #[serde(default)]
     #[param(inline)]
     on_error: OnErrorParam,
-    /// Source mapping; `activities` is the lake's own columns.
+    /// Whose records they are: `activities` (default) has the lake's own columns. `cloudtrail` is what AWS
+    /// CloudTrail delivers, as `application/json` or `application/x-ndjson`: a record a line, bare or wrapped
+    /// (`event`, `detail`), documents (`{"Records":[…]}`) over one line or many, lists of records, and any of
+    /// these one after the other.
     #[serde(default = "native")]
     source: String,
 }
@@ -97,14 +101,12 @@ pub async fn ingest_activities(
 ) -> Result<Response, ApiError> {
     caller.require(Scope::ActivitiesWrite)?;
     let Query(params) = params.map_err(|e| crate::api::query_error(&e))?;
-    if params.source != NATIVE_SOURCE {
-        let message = format!("there is no source `{}`; known is {NATIVE_SOURCE}", params.source);
-        return Err(ApiError::bad_request("unknown_source", "source", message));
-    }
+    let source = source(&params.source)?;
     let headers = request.headers();
     let ingest = IngestRequest {
         tenant: caller.tenant.key,
-        format: format(headers)?,
+        format: if source.is_some() { json(headers)? } else { format(headers)? },
+        source,
         encoding: encoding(headers)?,
         on_error: match params.on_error {
             OnErrorParam::Reject => OnError::Reject,
@@ -123,11 +125,42 @@ pub async fn ingest_activities(
     Ok(response)
 }
 
+/// The source of this name; none for the lake's own columns.
+fn source(name: &str) -> Result<Option<&'static EmbeddedSource>, ApiError> {
+    if name == NATIVE_SOURCE {
+        return Ok(None);
+    }
+    embedded(name).map(Some).ok_or_else(|| {
+        let known = EMBEDDED.iter().fold(NATIVE_SOURCE.to_owned(), |known, source| known + ", " + source.name);
+        let message = format!("there is no source `{name}`; known are {known}");
+        ApiError::bad_request("unknown_source", "source", message)
+    })
+}
+
+/// Sources are read as JSON, whichever way it is laid out.
+fn json(headers: &HeaderMap) -> Result<Option<Format>, ApiError> {
+    if essence(headers).as_deref() == Some("application/json") {
+        return Ok(Some(Format::Ndjson));
+    }
+    match format(headers)? {
+        None | Some(Format::Ndjson) => Ok(Some(Format::Ndjson)),
+        Some(_) => {
+            let message = "this source is read as json; send application/json or application/x-ndjson";
+            Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_type", message)
+                .with_target("Content-Type"))
+        }
+    }
+}
+
+/// Type and subtype of the content, in lower case.
+fn essence(headers: &HeaderMap) -> Option<String> {
+    let text = headers.get(CONTENT_TYPE)?.to_str().unwrap_or_default();
+    Some(text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase())
+}
+
 /// Types that say nothing about the content, such as curl's default, leave the choice to the content.
 fn format(headers: &HeaderMap) -> Result<Option<Format>, ApiError> {
-    let Some(value) = headers.get(CONTENT_TYPE) else { return Ok(None) };
-    let text = value.to_str().unwrap_or_default();
-    let essence = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let Some(essence) = essence(headers) else { return Ok(None) };
     match essence.as_str() {
         "application/x-ndjson" | "application/ndjson" | "application/jsonl" => Ok(Some(Format::Ndjson)),
         "text/csv" => Ok(Some(Format::Csv)),

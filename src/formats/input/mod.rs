@@ -19,6 +19,7 @@ pub mod decompress;
 mod error;
 mod format;
 mod intake;
+pub(crate) mod json_records;
 mod keys;
 mod lines;
 mod ndjson;
@@ -41,6 +42,12 @@ pub use format::{Format, Peek};
 pub use ndjson::decode_ndjson;
 pub use parquet::decode_parquet;
 pub use report::{DecodeReport, MAX_LISTED_ERRORS, MAX_UNKNOWN_KEYS, OTHER_KEYS, RecordError};
+
+// What decoders of other records than the lake's own build upon.
+pub(crate) use columns::{SLOT_COUNT, TIME_SLOT, WireBatch, slot_name, slot_of, slot_type};
+pub(crate) use intake::{Intake, check_time_stamp};
+pub(crate) use record::reason_of;
+pub(crate) use report::{Fault, excerpt};
 
 /// Largest record by default, in bytes: 1 MiB.
 pub const DEFAULT_MAX_RECORD_BYTES: usize = 1 << 20;

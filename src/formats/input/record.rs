@@ -28,7 +28,7 @@ pub(super) fn read_record(text: &str, keys: &mut Keys, columns: &mut Columns) ->
 }
 
 /// The parser's words without its line, which is always 1 here.
-fn reason_of(error: &serde_json::Error) -> String {
+pub(crate) fn reason_of(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let place = format!(" at line {} column {}", error.line(), error.column());
     let words = text.strip_suffix(&place).unwrap_or(&text);
