@@ -48,6 +48,12 @@ enum Format {
     Csv,
     /// One JSON object a line.
     Ndjson,
+    /// One JSON array.
+    Json,
+    /// An Arrow IPC stream.
+    Arrow,
+    /// A Parquet file.
+    Parquet,
 }
 
 /// What was written.
@@ -66,6 +72,9 @@ pub async fn run(data_dir: &Path, args: &ExportArgs) -> Result<(), CommandError>
         let accept = match args.format {
             Format::Csv => "text/csv",
             Format::Ndjson => "application/x-ndjson",
+            Format::Json => "application/json",
+            Format::Arrow => "application/vnd.apache.arrow.stream",
+            Format::Parquet => "application/vnd.apache.parquet",
         };
         let begun = Instant::now();
         let path = format!("/api/v1/anomalies/{}/activities", path_segment(&args.anomaly));

@@ -23,6 +23,7 @@ pub(super) struct Answer {
     rejected: u64,
     unknown_keys: BTreeMap<String, u64>,
     tenant_id_replaced: u64,
+    nulled: BTreeMap<String, u64>,
     days: Vec<String>,
     errors: Vec<RecordFault>,
 }
@@ -69,6 +70,9 @@ impl Answer {
         }
         if !self.unknown_keys.is_empty() {
             line(format_args!("unknown keys not stored: {}", keys(&self.unknown_keys)));
+        }
+        if !self.nulled.is_empty() {
+            line(format_args!("values that are no address, stored as null: {}", keys(&self.nulled)));
         }
         if self.tenant_id_replaced > 0 {
             let records = count(self.tenant_id_replaced, "record", "records");

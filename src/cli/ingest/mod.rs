@@ -59,6 +59,10 @@ enum InputFormat {
     Ndjson,
     /// Parquet.
     Parquet,
+    /// CSV with a header line that names the columns.
+    Csv,
+    /// Arrow IPC, stream or file.
+    Arrow,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -168,11 +172,15 @@ async fn send(
     let content_type = match args.format {
         Some(InputFormat::Ndjson) => "application/x-ndjson",
         Some(InputFormat::Parquet) => "application/vnd.apache.parquet",
+        Some(InputFormat::Csv) => "text/csv",
+        Some(InputFormat::Arrow) => "application/vnd.apache.arrow.stream",
         None => "application/octet-stream",
     };
     let path = format!("/api/v1/activities?{query}");
     let mut request = Client::request(Method::POST, &path, Some(args.tenant)).header(CONTENT_TYPE, content_type);
     if let Some(key) = key {
+        // Another source makes other rows of the same content.
+        let key = if args.source == NATIVE_SOURCE { key } else { format!("{key}:{}", args.source) };
         request = request.header(IDEMPOTENCY_KEY, key);
     }
     let body = Body::from_stream(source.into_stream(progress)?);
