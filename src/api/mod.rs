@@ -15,6 +15,7 @@ mod map_error;
 pub mod policy;
 pub mod serve;
 pub mod system;
+mod unread;
 
 use std::sync::Arc;
 

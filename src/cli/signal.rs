@@ -1,19 +1,22 @@
 //! Signals that end the server.
 
-/// Waits for SIGTERM or SIGINT. Where a handler cannot be installed, only the other one counts.
-pub async fn terminated() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let wait = async |kind| match signal(kind) {
-        Ok(mut signal) => {
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// Waits for SIGTERM or SIGINT. The handlers are in place when this returns, so that a signal before the
+/// first poll counts too. Where one cannot be installed, only the other counts.
+pub fn terminated() -> impl Future<Output = ()> {
+    let install = |kind| signal(kind).inspect_err(|error| tracing::warn!(%error, "cannot listen for a signal")).ok();
+    let (terminate, interrupt) = (install(SignalKind::terminate()), install(SignalKind::interrupt()));
+    let wait = async |signal: Option<Signal>| match signal {
+        Some(mut signal) => {
             signal.recv().await;
         }
-        Err(error) => {
-            tracing::warn!(%error, "cannot listen for a signal");
-            std::future::pending::<()>().await;
-        }
+        None => std::future::pending().await,
     };
-    tokio::select! {
-        () = wait(SignalKind::terminate()) => {}
-        () = wait(SignalKind::interrupt()) => {}
+    async move {
+        tokio::select! {
+            () = wait(terminate) => {}
+            () = wait(interrupt) => {}
+        }
     }
 }

@@ -14,6 +14,8 @@ pub mod layout;
 pub mod table;
 pub mod tables;
 pub mod writer;
+#[cfg(test)]
+mod writer_tests;
 
 #[cfg(test)]
 pub(crate) mod testing;

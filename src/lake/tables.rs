@@ -10,7 +10,7 @@ use object_store::local::LocalFileSystem;
 use tokio::sync::OnceCell;
 
 use super::delta::tenant_store;
-use super::durable_store::{DurableStore, FsSyncer};
+use super::durable_store::{DurableStore, FsSyncer, Syncer};
 use super::error::LakeError;
 use super::layout::DataDir;
 use super::table::ActivityTable;
@@ -55,9 +55,23 @@ impl Lake {
         options: LakeOptions,
         cpu: tokio::runtime::Handle,
     ) -> Result<Self, LakeError> {
+        Self::with_syncer(dir, ledger, options, cpu, Arc::new(FsSyncer))
+    }
+
+    /// A lake that makes its files durable in a way of the caller's own.
+    ///
+    /// # Errors
+    /// As [`Lake::new`].
+    pub fn with_syncer(
+        dir: &DataDir,
+        ledger: Arc<dyn Ledger>,
+        options: LakeOptions,
+        cpu: tokio::runtime::Handle,
+        syncer: Arc<dyn Syncer>,
+    ) -> Result<Self, LakeError> {
         let root = std::fs::canonicalize(dir.lake())?;
         let local = Arc::new(LocalFileSystem::new_with_prefix(&root)?);
-        let store = Arc::new(DurableStore::new(local, root.clone(), Arc::new(FsSyncer)));
+        let store = Arc::new(DurableStore::new(local, root.clone(), syncer));
         Ok(Self { root, store, ledger, options, cpu, open: Mutex::default() })
     }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use arrow::array::{ArrayRef, Date32Array, Int64Array, RecordBatch, StringArray, new_null_array};
 use async_trait::async_trait;
 
+use super::durable_store::Syncer;
 use super::error::Cause;
 use super::layout::DataDir;
 use super::tables::{Lake, LakeOptions};
@@ -47,13 +48,39 @@ pub(crate) fn tenant() -> TenantKey {
     TenantKey { id: TenantId::try_from(5618).unwrap(), incarnation: 1 }
 }
 
+/// A disk that is full on demand, as a disk says so that allocates late: when a file is synced.
+#[derive(Debug, Default)]
+pub(crate) struct FullDisk {
+    /// What the names of the files end in that find no room; empty for a disk with room.
+    pub(crate) refused: Mutex<&'static str>,
+}
+
+impl Syncer for FullDisk {
+    fn sync_file(&self, path: &std::path::Path) -> std::io::Result<()> {
+        let refused = *self.refused.lock().unwrap();
+        if !refused.is_empty() && path.to_string_lossy().ends_with(refused) {
+            return Err(std::io::ErrorKind::StorageFull.into());
+        }
+        Ok(())
+    }
+
+    fn sync_folder(&self, _: &std::path::Path) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
 /// A lake in a fresh folder; the runtime of the test does the CPU work.
 pub(crate) fn lake(dir: &tempfile::TempDir) -> (Arc<Lake>, Arc<MemoryLedger>) {
+    lake_on(dir, Arc::new(FullDisk::default()))
+}
+
+/// A lake on a disk of the test's own.
+pub(crate) fn lake_on(dir: &tempfile::TempDir, disk: Arc<FullDisk>) -> (Arc<Lake>, Arc<MemoryLedger>) {
     let ledger = Arc::new(MemoryLedger::default());
     let data_dir = DataDir::create(dir.path()).unwrap();
     let options = LakeOptions { commit_interval: Duration::ZERO };
     let handle = tokio::runtime::Handle::current();
-    let lake = Lake::new(&data_dir, Arc::<MemoryLedger>::clone(&ledger), options, handle).unwrap();
+    let lake = Lake::with_syncer(&data_dir, Arc::<MemoryLedger>::clone(&ledger), options, handle, disk).unwrap();
     (Arc::new(lake), ledger)
 }
 

@@ -134,6 +134,13 @@ pub async fn get(
     Ok(row.map(Evidence::from))
 }
 
+/// Bytes of the tenant's evidence files, summed up.
+pub async fn used_bytes(conn: &mut SqliteConnection, tenant: TenantKey) -> Result<i64, RegistryError> {
+    let used = sqlx::query_scalar("SELECT bytes FROM evidence_usage WHERE tenant_id = ? AND incarnation = ?");
+    let used: Option<i64> = used.bind(tenant.id.get()).bind(tenant.incarnation).fetch_optional(conn).await?;
+    Ok(used.unwrap_or(0))
+}
+
 /// The commit point of evidence: from this transaction on exports read the file, which is durable
 /// already. Returns false, and changes nothing, when the anomaly is gone or an attempt with this or a higher
 /// number came first; the file is then garbage.
@@ -309,7 +316,8 @@ mod tests {
         let (a, b) = (t.tenant(1).await, t.tenant(2).await);
         let set = async |tenant: TenantKey, anomalous_activity, availability_delay_ms, now_ms| {
             let overrides = Overrides { availability_delay_ms, ..Default::default() };
-            let change = SettingsChange { anomalous_activity: Some(anomalous_activity), overrides };
+            let change =
+                SettingsChange { anomalous_activity: Some(anomalous_activity), overrides, ..Default::default() };
             let update = t.registry.try_write(move |conn| {
                 Box::pin(async move {
                     settings::update(conn, tenant.id, &change, &Limits::default(), now_ms).await?;

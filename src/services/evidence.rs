@@ -9,6 +9,7 @@ use futures::StreamExt;
 use object_store::ObjectStoreExt;
 
 use super::Services;
+use super::room::NoRoom;
 use crate::lake::error::LakeError;
 use crate::lake::evidence_files::{evidence_path, write_evidence};
 use crate::lake::table::ActivityTable;
@@ -43,6 +44,9 @@ pub enum EvidenceError {
     /// The stored condition does not parse any more.
     #[error(transparent)]
     Where(#[from] WhereError),
+    /// The disk has no room for it; it is not counted as an attempt.
+    #[error(transparent)]
+    NoRoom(#[from] NoRoom),
     /// The lake failed.
     #[error(transparent)]
     Lake(#[from] LakeError),
@@ -134,6 +138,7 @@ impl Services {
         anomaly: &Anomaly,
         table: Arc<ActivityTable>,
     ) -> Result<EvidenceFile, EvidenceError> {
+        self.check_disk()?;
         let before = evidence::get(&mut *self.registry.read().await?, tenant.key, anomaly.id).await?;
         let number = before.as_ref().map_or(1, evidence::Evidence::next_number);
         let cap = self.limits(tenant).max_activities;

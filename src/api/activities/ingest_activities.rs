@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use futures::{StreamExt, TryStreamExt};
 use serde::Deserialize;
 
-use crate::api::caller::Caller;
+use crate::api::caller::{Caller, Operator};
 use crate::api::error::{ApiError, ErrorBody};
 use crate::domain::principal::Scope;
 use crate::formats::input::decompress::ContentEncoding;
@@ -74,10 +74,12 @@ fn native() -> String {
         (status = 400, description = "Bad records or body; nothing was stored", body = ErrorBody),
         (status = 401, description = "No valid credentials", body = ErrorBody),
         (status = 403, description = "The scope activities:write is missing", body = ErrorBody),
+        (status = 408, description = "The upload stalled; nothing was stored", body = ErrorBody),
         (status = 409, description = "The idempotency key was used with another body", body = ErrorBody),
         (status = 413, description = "A record over 1 MiB, or the inflated body over `max-body`", body = ErrorBody),
         (status = 415, description = "A content type or encoding that is not known", body = ErrorBody),
         (status = 429, description = "Too much is queued; nothing was stored", body = ErrorBody),
+        (status = 507, description = "The tenant's quota or the server's disk has no room; nothing was stored", body = ErrorBody),
         (status = 503, description = "Not stored, or the outcome is unknown: repeat with the same key", body = ErrorBody),
     ),
     security(("bearer" = []), ("basic" = [])),
@@ -95,6 +97,8 @@ pub async fn ingest_activities(
         return Err(ApiError::bad_request("unknown_source", "source", message));
     }
     let headers = request.headers();
+    // The owner of the data directory may pipe in what comes when it comes.
+    let is_operator = request.extensions().get::<Operator>().is_some();
     let ingest = IngestRequest {
         tenant: caller.tenant.key,
         format: format(headers)?,
@@ -104,6 +108,7 @@ pub async fn ingest_activities(
             OnErrorParam::Skip => OnError::Skip,
         },
         key: idempotency_key(headers)?,
+        patience: (!is_operator).then_some(services.settings.upload_stall_timeout),
         body: request.into_body().into_data_stream().map_err(std::io::Error::other).boxed(),
     };
     let done = services.ingest(ingest).await?;
