@@ -3,6 +3,7 @@
 //! A handler returns an [`ApiError`]; the layer [`render`] writes the body that the route's family
 //! uses. The cause goes to the log with the request id and never to the caller.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +15,8 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::Value;
+use utoipa::IntoResponses;
+use utoipa::openapi::{ContentBuilder, Ref, RefOr, ResponseBuilder};
 
 use crate::services::evidence::chain;
 
@@ -126,6 +129,41 @@ pub struct ExternalErrorBody {
     /// More, for programs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub details: Option<Value>,
+}
+
+/// Errors that every route with a caller may answer with; a route documents its own beside them.
+#[derive(Debug)]
+pub struct CallerErrors;
+
+/// The same under `/shnapi`.
+#[derive(Debug)]
+pub struct ExternalCallerErrors;
+
+const CALLER_ERRORS: [(StatusCode, &str); 6] = [
+    (StatusCode::BAD_REQUEST, "A parameter, header or body is wrong"),
+    (StatusCode::UNAUTHORIZED, "No valid credentials"),
+    (StatusCode::FORBIDDEN, "The credentials lack the scope or the tenant"),
+    (StatusCode::TOO_MANY_REQUESTS, "Too much at once; `Retry-After` tells when to try again"),
+    (StatusCode::INTERNAL_SERVER_ERROR, "The server failed"),
+    (StatusCode::SERVICE_UNAVAILABLE, "The server cannot answer now; try again"),
+];
+
+fn caller_errors(schema: &str) -> BTreeMap<String, RefOr<utoipa::openapi::Response>> {
+    let content = || ContentBuilder::new().schema(Some(Ref::from_schema_name(schema))).build();
+    let response = |text| ResponseBuilder::new().description(text).content("application/json", content()).build();
+    CALLER_ERRORS.iter().map(|(status, text)| (status.as_str().to_owned(), RefOr::T(response(*text)))).collect()
+}
+
+impl IntoResponses for CallerErrors {
+    fn responses() -> BTreeMap<String, RefOr<utoipa::openapi::Response>> {
+        caller_errors("ErrorBody")
+    }
+}
+
+impl IntoResponses for ExternalCallerErrors {
+    fn responses() -> BTreeMap<String, RefOr<utoipa::openapi::Response>> {
+        caller_errors("ExternalErrorBody")
+    }
 }
 
 /// Whose conventions the error's body follows.

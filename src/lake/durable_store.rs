@@ -2,7 +2,8 @@
 //!
 //! `object_store` 0.13 publishes local files (hard link, rename) without syncing file or folder. Here
 //! a write goes to the staging folder, is synced, is moved into place, and then the folder that got
-//! the new name is synced, and so is every ancestor that this process has not synced before.
+//! the new name is synced, and so is every ancestor that this process has not synced before. Files have
+//! mode 0600 and folders 0700, whatever the umask.
 //!
 //! A crash before the move leaves a file in the staging folder, which the next start deletes. A crash
 //! after the move and before the folder's sync may or may not keep the name: nothing was
@@ -10,8 +11,10 @@
 
 use std::collections::HashSet;
 use std::fmt::{self, Debug};
+use std::fs::{DirBuilder, Permissions};
 use std::io;
 use std::ops::Range;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -84,8 +87,12 @@ impl DurableStore {
         Path::from_iter([STAGING, &format!("{}-{name}", Uuid::new_v4())])
     }
 
+    fn local_path(&self, path: &Path) -> PathBuf {
+        path.parts().fold(self.root.as_ref().clone(), |target, part| target.join(part.as_ref()))
+    }
+
     async fn sync(&self, path: &Path, folder: bool) -> Result<()> {
-        let target = path.parts().fold(self.root.as_ref().clone(), |target, part| target.join(part.as_ref()));
+        let target = self.local_path(path);
         let syncer = Arc::clone(&self.syncer);
         let outcome =
             tokio::task::spawn_blocking(
@@ -117,8 +124,25 @@ impl DurableStore {
         self.synced_folders.lock().unwrap_or_else(PoisonError::into_inner).contains(folder)
     }
 
+    /// Makes the folder of a new name and takes everybody else's access from the file that will get it: the
+    /// inner store would leave both to the process's umask.
+    async fn make_private(&self, file: &Path, location: &Path) -> Result<()> {
+        let (file, folder) = (self.local_path(file), self.local_path(&parent(location)));
+        let made = tokio::task::spawn_blocking(move || {
+            DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+            std::fs::set_permissions(file, Permissions::from_mode(0o600))
+        });
+        let made = made.await.map_err(|source| Error::JoinError { source })?;
+        made.map_err(|source| Error::Generic { store: STORE, source: Box::new(source) })
+    }
+
+    /// From a staged file to a durable one under its name.
     async fn publish(&self, staged: &Path, location: &Path, mode: RenameTargetMode) -> Result<()> {
-        let moved = match self.sync(staged, false).await {
+        let ready = match self.make_private(staged, location).await {
+            Ok(()) => self.sync(staged, false).await,
+            Err(error) => Err(error),
+        };
+        let moved = match ready {
             Ok(()) => self.inner.rename_opts(staged, location, RenameOptions::new().with_target_mode(mode)).await,
             Err(error) => Err(error),
         };
@@ -228,6 +252,7 @@ impl ObjectStore for DurableStore {
 
     /// Success means: the new name is on stable storage.
     async fn rename_opts(&self, from: &Path, to: &Path, options: RenameOptions) -> Result<()> {
+        self.make_private(from, to).await?;
         self.sync(from, false).await?;
         self.inner.rename_opts(from, to, options).await?;
         self.sync_names(to).await
@@ -349,6 +374,15 @@ mod tests {
     async fn a_failed_folder_sync_is_a_failed_write() {
         let (_dir, store, _) = store(true);
         assert!(store.put(&Path::from("a/x"), "1".into()).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn what_is_written_is_open_to_its_owner_only() {
+        let (dir, store, _) = store(false);
+        store.put(&Path::from("a/b/x"), "1".into()).await.unwrap();
+        store.rename(&Path::from("a/b/x"), &Path::from("c/x")).await.unwrap();
+        let mode = |name: &str| dir.path().join(name).metadata().unwrap().permissions().mode() & 0o777;
+        assert_eq!(["a", "a/b", "c", "c/x"].map(mode), [0o700, 0o700, 0o700, 0o600]);
     }
 
     #[tokio::test]

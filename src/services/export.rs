@@ -1,12 +1,13 @@
 //! Exports: rows as a stream of encoded chunks, produced on the CPU runtime.
 //!
-//! Everything an export holds — its permit, its task, its gauges, its deadline — lives in the body
-//! and is released when the body is dropped, so a client that goes away stops its work.
+//! Everything an export holds — its permit, its task, its gauges, its deadline — hangs on the body and
+//! is released when the body is dropped, so a client that goes away stops its work. A client that stays
+//! and does not read is left at the deadline: then the task ends and with it goes the permit.
 
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -105,10 +106,11 @@ pub struct Export {
 #[derive(Debug)]
 pub struct ExportBody {
     rows_written: Arc<AtomicU64>,
-    chunks: mpsc::Receiver<Result<Bytes, io::Error>>,
+    complete: Arc<AtomicBool>,
+    chunks: mpsc::Receiver<Bytes>,
     bytes: prometheus_client::metrics::counter::Counter,
+    // It holds the permit.
     _task: AbortOnDropHandle<()>,
-    _permit: OwnedSemaphorePermit,
     _running: Running,
 }
 
@@ -124,11 +126,14 @@ impl Stream for ExportBody {
     type Item = Result<Bytes, io::Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let next = self.chunks.poll_recv(context);
-        if let Poll::Ready(Some(Ok(chunk))) = &next {
-            self.bytes.inc_by(chunk.len() as u64);
-        }
-        next
+        self.chunks.poll_recv(context).map(|next| match next {
+            Some(chunk) => {
+                self.bytes.inc_by(chunk.len() as u64);
+                Some(Ok(chunk))
+            }
+            None if self.complete.swap(true, Ordering::AcqRel) => None,
+            None => Some(Err(io::Error::other("the export broke off"))),
+        })
     }
 }
 
@@ -224,26 +229,26 @@ impl Services {
         let encoder = format.encoder()?;
         let deadline = self.settings.export_timeout;
         let task_running = Running::on(&self.metrics.export_tasks);
-        let rows_written = Arc::new(AtomicU64::new(0));
-        let counted = Arc::clone(&rows_written);
+        let (rows_written, complete) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
+        let (counted, completed) = (Arc::clone(&rows_written), Arc::clone(&complete));
         let task = self.cpu.spawn(async move {
-            let _running = task_running;
-            let outcome = tokio::time::timeout(deadline, encode(batches, encoder, &sender, rows, &counted)).await;
-            let failed = match outcome {
-                Ok(Ok(())) => return,
+            let _held = (permit, task_running);
+            // Owned by this task, so that its end, however it comes, is the end of the chunks.
+            let sender = sender;
+            let encoded = tokio::time::timeout(deadline, encode(batches, encoder, &sender, rows, &counted)).await;
+            let failed = match encoded {
+                Ok(Ok(())) => return completed.store(true, Ordering::Release),
                 Ok(Err(error)) => error,
                 Err(_) => ExportError::TimedOut(deadline),
             };
             tracing::error!(error = chain(&failed), "an export broke off");
-            // The receiver is gone when the client is; then nobody needs to know.
-            let _ = sender.send(Err(io::Error::other("the export broke off"))).await;
         });
         let body = ExportBody {
             rows_written,
+            complete,
             chunks,
             bytes: self.metrics.export_bytes.clone(),
             _task: task,
-            _permit: permit,
             _running: Running::on(&self.metrics.exports_running),
         };
         Ok(Export { rows, content_type: format.content_type(), body })
@@ -254,7 +259,7 @@ impl Services {
 async fn encode(
     mut batches: Batches,
     mut encoder: Box<dyn BatchEncoder>,
-    chunks: &mpsc::Sender<Result<Bytes, io::Error>>,
+    chunks: &mpsc::Sender<Bytes>,
     promised: Option<u64>,
     rows_written: &AtomicU64,
 ) -> Result<(), ExportError> {
@@ -270,7 +275,7 @@ async fn encode(
             row = encoder.encode(&batch, row, &mut buffer, limit)?;
             if buffer.len() >= limit {
                 let chunk = std::mem::replace(&mut buffer, Vec::with_capacity(CHUNK_BYTES + CHUNK_BYTES / 4));
-                if chunks.send(Ok(chunk.into())).await.is_err() {
+                if chunks.send(chunk.into()).await.is_err() {
                     return Ok(());
                 }
                 first = false;
@@ -286,7 +291,7 @@ async fn encode(
     encoder.finish(&mut buffer)?;
     if !buffer.is_empty() {
         // Nobody listens any more: nothing is left to do.
-        let _ = chunks.send(Ok(buffer.into())).await;
+        let _ = chunks.send(buffer.into()).await;
     }
     Ok(())
 }

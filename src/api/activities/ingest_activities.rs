@@ -10,7 +10,7 @@ use futures::{StreamExt, TryStreamExt};
 use serde::Deserialize;
 
 use crate::api::caller::{Caller, Operator};
-use crate::api::error::{ApiError, ErrorBody};
+use crate::api::error::{ApiError, CallerErrors, ErrorBody};
 use crate::domain::principal::Scope;
 use crate::formats::input::decompress::ContentEncoding;
 use crate::formats::input::{Format, NATIVE_SOURCE, OnError};
@@ -36,6 +36,7 @@ pub const FILES: HeaderName = HeaderName::from_static("anomalake-files");
 pub struct IngestParams {
     /// `reject` (default): a bad record refuses the whole body. `skip`: the good ones are stored.
     #[serde(default)]
+    #[param(inline)]
     on_error: OnErrorParam,
     /// Source mapping; `activities` is the lake's own columns.
     #[serde(default = "native")]
@@ -70,6 +71,7 @@ fn native() -> String {
         )
     ),
     responses(
+        CallerErrors,
         (status = 200, description = "Stored and durable", body = IngestAnswer),
         (status = 400, description = "Bad records or body; nothing was stored", body = ErrorBody),
         (status = 401, description = "No valid credentials", body = ErrorBody),
@@ -79,8 +81,8 @@ fn native() -> String {
         (status = 413, description = "A record over 1 MiB, or the inflated body over `max-body`", body = ErrorBody),
         (status = 415, description = "A content type or encoding that is not known", body = ErrorBody),
         (status = 429, description = "Too much is queued; nothing was stored", body = ErrorBody),
-        (status = 507, description = "The tenant's quota or the server's disk has no room; nothing was stored", body = ErrorBody),
         (status = 503, description = "Not stored, or the outcome is unknown: repeat with the same key", body = ErrorBody),
+        (status = 507, description = "The tenant's quota or the server's disk has no room; nothing was stored", body = ErrorBody),
     ),
     security(("bearer" = []), ("basic" = [])),
 )]

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::model::{AnomalyModel, TimeValue};
 use crate::api::body;
 use crate::api::caller::Caller;
-use crate::api::error::{ApiError, ErrorBody};
+use crate::api::error::{ApiError, CallerErrors, ErrorBody};
 use crate::domain::principal::Scope;
 use crate::registry::anomalies::NewAnomaly;
 use crate::services::Services;
@@ -48,11 +48,13 @@ pub struct CreateAnomaly {
     post, path = "/api/v1/anomalies", operation_id = "create_anomaly", tag = "anomalies",
     request_body = CreateAnomaly,
     responses(
+        CallerErrors,
         (status = 201, description = "Stored and durable", body = AnomalyModel),
         (status = 400, description = "A field is missing or wrong; nothing was stored", body = ErrorBody),
         (status = 401, description = "No valid credentials", body = ErrorBody),
         (status = 408, description = "The body did not arrive in time; nothing was stored", body = ErrorBody),
         (status = 403, description = "The scope anomalies:write is missing", body = ErrorBody),
+        (status = 413, description = "A body over 1 MiB", body = ErrorBody),
     ),
     security(("bearer" = []), ("basic" = [])),
 )]

@@ -9,7 +9,7 @@ use axum::response::Response;
 use super::model::AnomalyModel;
 use crate::api::body;
 use crate::api::caller::Caller;
-use crate::api::error::{ApiError, ErrorBody};
+use crate::api::error::{ApiError, CallerErrors, ErrorBody};
 use crate::domain::principal::Scope;
 use crate::services::Services;
 
@@ -18,6 +18,7 @@ use crate::services::Services;
     get, path = "/api/v1/anomalies/{id}", operation_id = "get_anomaly", tag = "anomalies",
     params(("id" = String, Path, description = "`42`, `ANO-42` or the 24 hex digits", example = "ANO-42")),
     responses(
+        CallerErrors,
         (status = 200, description = "The anomaly", body = AnomalyModel),
         (status = 401, description = "No valid credentials", body = ErrorBody),
         (status = 403, description = "The scope anomalies:read is missing", body = ErrorBody),

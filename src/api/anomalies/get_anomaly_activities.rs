@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use crate::api::caller::Caller;
 use crate::api::download;
-use crate::api::error::{ApiError, ErrorBody};
+use crate::api::error::{ApiError, CallerErrors, ErrorBody};
 use crate::domain::principal::Scope;
 use crate::formats::wire_csv::WireCsvOptions;
 use crate::services::{Services, audit_entry};
@@ -35,6 +35,7 @@ pub struct ActivitiesParams {
     get, path = "/api/v1/anomalies/{id}/activities", operation_id = "get_anomaly_activities", tag = "anomalies",
     params(("id" = String, Path, description = "`42`, `ANO-42` or the 24 hex digits"), ActivitiesParams),
     responses(
+        CallerErrors,
         (status = 200, description = "The activities", content((String = "text/csv"), (String = "application/x-ndjson"))),
         (status = 401, description = "No valid credentials", body = ErrorBody),
         (status = 403, description = "The scope activities:read is missing", body = ErrorBody),

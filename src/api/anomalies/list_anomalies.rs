@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::model::AnomalyModel;
 use crate::api::body;
 use crate::api::caller::Caller;
-use crate::api::error::{ApiError, ErrorBody};
+use crate::api::error::{ApiError, CallerErrors, ErrorBody};
 use crate::domain::anomaly::AnomalyId;
 use crate::domain::principal::Scope;
 use crate::services::Services;
@@ -45,6 +45,7 @@ pub struct AnomalyPage {
     get, path = "/api/v1/anomalies", operation_id = "list_anomalies", tag = "anomalies",
     params(ListParams),
     responses(
+        CallerErrors,
         (status = 200, description = "A page", body = AnomalyPage),
         (status = 400, description = "A parameter is wrong", body = ErrorBody),
         (status = 401, description = "No valid credentials", body = ErrorBody),

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::api::caller::Caller;
-use crate::api::error::{ApiError, ExternalErrorBody};
+use crate::api::error::{ApiError, ExternalCallerErrors, ExternalErrorBody};
 use crate::api::{body, download};
 use crate::domain::anomaly::AnomalyId;
 use crate::domain::availability::Availability;
@@ -46,12 +46,14 @@ pub struct QueryActivitiesParams {
     params(QueryActivitiesParams),
     request_body(content = QueryActivities, example = json!({"incident_id": 1111})),
     responses(
+        ExternalCallerErrors,
         (status = 200, description = "The activities, or zero bytes", content((String = "text/csv"), (String = "application/x-ndjson"))),
         (status = 400, description = "`incident_id` is missing or no id", body = ExternalErrorBody),
         (status = 401, description = "No valid credentials, or the feature is not enabled for this tenant", body = ExternalErrorBody),
         (status = 403, description = "The scope activities:read is missing", body = ExternalErrorBody),
         (status = 406, description = "No acceptable format", body = ExternalErrorBody),
         (status = 408, description = "The body did not arrive in time", body = ExternalErrorBody),
+        (status = 413, description = "A body over 1 MiB", body = ExternalErrorBody),
         (status = 500, description = "The evidence could not be made", body = ExternalErrorBody),
         (status = 507, description = "The evidence must be made and the server's disk has no room", body = ExternalErrorBody),
     ),

@@ -1,0 +1,5 @@
+mod condition;
+mod create_anomaly;
+mod get_anomaly;
+mod get_anomaly_activities;
+mod list_anomalies;

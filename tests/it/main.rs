@@ -1,0 +1,13 @@
+//! The product from outside: the router over a fresh data directory with a clock of the test's own, and
+//! the real binary. `<family>/<verb>.rs` tests the route of that name.
+
+// Helpers outside of test functions stop a test the same way as the tests do.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod activities;
+mod anomalies;
+mod external;
+mod policy;
+mod process;
+mod support;
+mod system;

@@ -1,0 +1,4 @@
+//! What holds for every route.
+
+mod auth;
+mod errors;

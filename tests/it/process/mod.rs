@@ -1,0 +1,5 @@
+//! The real binary: start, stop, and kill -9.
+
+mod kill_evidence;
+mod kill_ingest;
+mod serve;

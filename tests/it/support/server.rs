@@ -1,0 +1,209 @@
+//! The public router over a fresh data directory, listening on a free port, with a clock that stands still.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use anomalake::api::serve::serve_public;
+use anomalake::cli::owner::Owner;
+use anomalake::domain::clock::ManualClock;
+use anomalake::domain::principal::{Role, Scopes};
+use anomalake::domain::tenant::TenantId;
+use anomalake::registry::audit::{self, AuditEntry};
+use anomalake::registry::settings::{Overrides, SettingsChange};
+use anomalake::services::auth::{Actor, CreatedToken, NewApiToken, Secret};
+use anomalake::services::settings::ServerSettings;
+
+use super::api::{Answer, Api, Target};
+
+/// When every test starts: 2026-11-22T00:00:00Z.
+pub(crate) const NOW_MS: i64 = 1_795_305_600_000;
+
+/// What a tenant's own token may do.
+const ALL: &str = "activities:write,anomalies:write,sql:read";
+
+/// A running server.
+pub(crate) struct TestServer {
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) owner: Owner,
+    address: SocketAddr,
+    settings: ServerSettings,
+    stop: CancellationToken,
+    serving: JoinHandle<std::io::Result<()>>,
+    dir: TempDir,
+}
+
+/// A tenant with the feature on, and a caller that may do everything in it.
+#[derive(Debug, Clone)]
+pub(crate) struct TestTenant {
+    pub(crate) id: TenantId,
+    pub(crate) api: Api,
+    pub(crate) token: String,
+}
+
+impl TestServer {
+    pub(crate) async fn start() -> Self {
+        Self::start_with(|_| ()).await
+    }
+
+    /// Starts with settings of the test's own.
+    pub(crate) async fn start_with(set: impl FnOnce(&mut ServerSettings)) -> Self {
+        let mut settings = ServerSettings { commit_interval: Duration::ZERO, ..ServerSettings::default() };
+        set(&mut settings);
+        let dir = tempfile::tempdir().unwrap();
+        Self::over(dir, settings, Arc::new(ManualClock::new(NOW_MS))).await
+    }
+
+    async fn over(dir: TempDir, settings: ServerSettings, clock: Arc<ManualClock>) -> Self {
+        let its_clock = Arc::<ManualClock>::clone(&clock);
+        let owner = Owner::take(dir.path(), settings.clone(), its_clock).await.unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let stop = CancellationToken::new();
+        let (services, until) = (Arc::clone(&owner.services), stop.clone());
+        let serving = tokio::spawn(async move { serve_public(listener, &services, until).await });
+        Self { clock, owner, address, settings, stop, serving, dir }
+    }
+
+    /// Stops the server and starts another one over the same data directory.
+    pub(crate) async fn restart(self) -> Self {
+        self.stop.cancel();
+        self.serving.await.unwrap().unwrap();
+        self.owner.release().await;
+        Self::over(self.dir, self.settings, self.clock).await
+    }
+
+    pub(crate) fn target(&self) -> Target {
+        Target::Tcp(self.address)
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// A caller without credentials.
+    pub(crate) fn anyone(&self) -> Api {
+        Api::new(self.target())
+    }
+
+    /// Creates a tenant, switches the feature on, and makes a token for it.
+    pub(crate) async fn tenant(&self, id: i64) -> TestTenant {
+        let tenant = self.tenant_without_feature(id).await;
+        self.feature(&tenant, true).await;
+        tenant
+    }
+
+    pub(crate) async fn tenant_without_feature(&self, id: i64) -> TestTenant {
+        let id = TenantId::try_from(id).unwrap();
+        self.owner.services.create_tenant(&Actor::command_line(), id, "Example".to_owned()).await.unwrap();
+        let token = self.token(id, ALL, None).await.token.expose().to_owned();
+        TestTenant { id, api: self.anyone().bearer(&token), token }
+    }
+
+    pub(crate) async fn token(&self, tenant: TenantId, scopes: &str, lifetime: Option<Duration>) -> CreatedToken {
+        let scopes: Scopes = scopes.parse().unwrap();
+        let new = NewApiToken { name: None, scopes, lifetime };
+        self.owner.services.auth.create_token(&Actor::command_line(), tenant, new).await.unwrap()
+    }
+
+    pub(crate) async fn user(&self, tenant: TenantId, email: &str, password: &str, role: Role) {
+        let (auth, password) = (&self.owner.services.auth, Secret::new(password.to_owned()));
+        auth.create_user(&Actor::command_line(), tenant, email, password, role).await.unwrap();
+    }
+
+    /// Switches the feature of a tenant.
+    pub(crate) async fn feature(&self, tenant: &TestTenant, on: bool) {
+        self.set(tenant, SettingsChange { anomalous_activity: Some(on), ..SettingsChange::default() }).await;
+    }
+
+    /// Overrides limits of a tenant.
+    pub(crate) async fn limit(&self, tenant: &TestTenant, overrides: Overrides) {
+        self.set(tenant, SettingsChange { overrides, ..SettingsChange::default() }).await;
+    }
+
+    async fn set(&self, tenant: &TestTenant, change: SettingsChange) {
+        self.owner.services.change_tenant(&Actor::command_line(), tenant.id, change).await.unwrap();
+    }
+
+    /// The audit trail of a tenant.
+    pub(crate) async fn audit(&self, tenant: &TestTenant) -> Vec<AuditEntry> {
+        let services = &self.owner.services;
+        let key = services.tenant(tenant.id).await.unwrap().key;
+        audit::list(&mut services.registry.read().await.unwrap(), key, 0, 1000).await.unwrap()
+    }
+
+    /// A series without labels, as `/metrics` shows it.
+    pub(crate) async fn metric(&self, name: &str) -> i64 {
+        let answer = self.anyone().get("/metrics").await.expect(200);
+        let line = answer.text().lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.unwrap_or_else(|| panic!("no series {name}")).parse().unwrap()
+    }
+
+    /// Data files of all tenants' activities, committed or not, and whatever waits in the staging folder.
+    pub(crate) fn stored_files(&self) -> Vec<PathBuf> {
+        let mut found = Vec::new();
+        walk(&self.dir.path().join("lake"), &mut found);
+        found.retain(|path| {
+            let text = path.to_string_lossy();
+            text.contains("/.staging/") || (text.contains("/activities/day=") && text.ends_with(".parquet"))
+        });
+        found
+    }
+}
+
+/// All files and folders below a folder.
+pub(crate) fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
+    // What is deleted meanwhile is not there.
+    let Ok(entries) = std::fs::read_dir(folder) else { return };
+    for entry in entries.flatten() {
+        found.push(entry.path());
+        if entry.path().is_dir() {
+            walk(&entry.path(), found);
+        }
+    }
+}
+
+impl TestTenant {
+    /// The same caller at a restarted server.
+    pub(crate) fn at(&self, server: &TestServer) -> Self {
+        Self { api: self.api.at(server.target()), ..self.clone() }
+    }
+
+    /// Stores records.
+    pub(crate) async fn ingest(&self, records: &[Value]) -> Answer {
+        self.api.ingest(super::records::ndjson(records)).await.expect(200)
+    }
+
+    /// Creates an anomaly and returns its number.
+    pub(crate) async fn anomaly(&self, anomaly: Value) -> i64 {
+        self.api.post_json("/api/v1/anomalies", &anomaly).await.expect(201).json()["id"].as_i64().unwrap()
+    }
+
+    /// An anomaly of all activities there can be.
+    pub(crate) async fn everything(&self) -> i64 {
+        let (from, to) = ("1970-01-01T00:00:00Z", "2200-01-01T00:00:00Z");
+        self.anomaly(json!({ "from": from, "to": to, "where": format!("tenantId = {}", self.id) })).await
+    }
+
+    /// An anomaly of a user's activities from a day before the start of the test to its end.
+    pub(crate) async fn of_user(&self, user: &str) -> i64 {
+        self.anomaly(json!({ "user": user, "from": NOW_MS - super::DAY_MS, "to": NOW_MS + super::DAY_MS })).await
+    }
+
+    pub(crate) async fn query(&self, incident: i64) -> Answer {
+        self.api.query(incident).await.expect(200)
+    }
+
+    /// `fileName` of every activity stored, in order of time.
+    pub(crate) async fn stored(&self) -> Vec<String> {
+        let id = self.everything().await;
+        self.api.get(&format!("/api/v1/anomalies/{id}/activities")).await.expect(200).column("fileName")
+    }
+}

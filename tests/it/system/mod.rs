@@ -1,0 +1,6 @@
+//! The server itself.
+
+mod docs;
+mod health;
+mod metrics;
+mod openapi;
