@@ -53,7 +53,7 @@ pub async fn run(data_dir: &Path, args: &ServeArgs) -> Result<(), CommandError> 
     };
     if !args.listen.ip().is_loopback() && tls.is_none() && !args.allow_plain_http {
         let message = format!("{} is reachable from other machines, which takes TLS", args.listen);
-        let hint = "add --tls-cert FILE --tls-key FILE, listen on 127.0.0.1, or, behind a proxy that encrypts, add --allow-plain-http";
+        let hint = "add --tls-cert FILE --tls-key FILE, or listen on a loopback address; behind a proxy that encrypts, --allow-plain-http";
         return Err(CommandError::usage(message).with_hint(hint));
     }
     let settings = match &args.config {

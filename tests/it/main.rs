@@ -6,6 +6,7 @@
 
 mod activities;
 mod anomalies;
+mod exposure;
 mod external;
 mod policy;
 mod process;
