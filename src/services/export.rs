@@ -235,8 +235,8 @@ impl Services {
             let _held = (permit, task_running);
             // Owned by this task, so that its end, however it comes, is the end of the chunks.
             let sender = sender;
-            let encoded = tokio::time::timeout(deadline, encode(batches, encoder, &sender, rows, &counted)).await;
-            let failed = match encoded {
+            let outcome = tokio::time::timeout(deadline, encode(batches, encoder, &sender, rows, &counted)).await;
+            let failed = match outcome {
                 Ok(Ok(())) => return completed.store(true, Ordering::Release),
                 Ok(Err(error)) => error,
                 Err(_) => ExportError::TimedOut(deadline),

@@ -11,7 +11,7 @@ use crate::api::body;
 use crate::api::error::ApiError;
 use crate::domain::tenant::TenantId;
 use crate::domain::time_text::format_time;
-use crate::registry::settings::{Overrides, SettingsChange};
+use crate::registry::settings::{Overrides, Quota, SettingsChange};
 use crate::registry::tenants::{Tenant, TenantState};
 use crate::services::Services;
 use crate::services::auth::Actor;
@@ -88,12 +88,12 @@ pub struct SetTenant {
     pub activity_retention_ms: Option<i64>,
     /// In bytes; `null` takes the quota away.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
-    pub quota_bytes: Option<Option<i64>>,
+    pub quota_bytes: Option<Quota>,
 }
 
 /// Tells `null` from a field that is absent.
-fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Option<i64>>, D::Error> {
-    Option::deserialize(deserializer).map(Some)
+fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Quota>, D::Error> {
+    Quota::deserialize(deserializer).map(Some)
 }
 
 /// Creates a tenant.
@@ -130,7 +130,7 @@ pub async fn set_tenant(
             max_activities: set.max_activities,
             activity_retention_ms: set.activity_retention_ms,
         },
-        quota_bytes: set.quota_bytes,
+        quota: set.quota_bytes,
     };
     let tenant = services.change_tenant(&Actor::command_line(), id, change).await?;
     body::answer(StatusCode::OK, &model(&services, tenant))

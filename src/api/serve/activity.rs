@@ -187,8 +187,8 @@ mod tests {
     const RULES: Rules = Rules {
         head: Some(Duration::from_secs(10)),
         idle: Some(Duration::from_secs(75)),
-        download_stall: Some(Duration::from_secs(300)),
-        answer: Some(Duration::from_secs(3600)),
+        download_stall: Some(Duration::from_mins(5)),
+        answer: Some(Duration::from_hours(1)),
     };
 
     /// Seconds from now to the deadline, rounded, and its reason.

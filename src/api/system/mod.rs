@@ -36,7 +36,8 @@ pub async fn healthz() -> Result<Response, ApiError> {
 
 /// The server can do its work: the registry answers.
 ///
-/// A disk that is almost full is told in `status` and not by the answer's own status, or a load balancer would take away the reads as well.
+/// A disk that is almost full is told in `status` and not by the answer's own status, or a load balancer
+/// would take away the reads as well.
 #[utoipa::path(
     get, path = "/readyz", operation_id = "readyz", tag = "system",
     responses(

@@ -14,8 +14,8 @@ async fn one_without_a_request_is_closed_after_a_while() {
     let mut raw = Raw::connect(server.address()).await.unwrap();
     for _ in 0..3 {
         raw.say(GET).await.unwrap();
-        let heard = raw.hear_until("}").await;
-        assert_eq!(statuses(&heard), ["200"]);
+        let answer = raw.hear_until("}").await;
+        assert_eq!(statuses(&answer), ["200"]);
         assert!(raw.is_quiet(MS(200)).await, "a request starts the time anew");
     }
     let start = Instant::now();
@@ -32,17 +32,17 @@ async fn one_too_many_is_turned_away_at_once() {
         raw
     };
     let (first, mut second) = (open(&server).await, open(&server).await);
-    let heard = Raw::connect(server.address()).await.unwrap().hear_all().await;
-    assert_eq!(statuses(&heard), ["503"], "{heard}");
-    assert!(heard.contains("retry-after: 1"), "{heard}");
+    let answer = Raw::connect(server.address()).await.unwrap().hear_all().await;
+    assert_eq!(statuses(&answer), ["503"], "{answer}");
+    assert!(answer.contains("retry-after: 1"), "{answer}");
     // Those inside notice nothing, and who leaves makes room.
     second.say(GET).await.unwrap();
     second.hear_until("}").await;
     drop(first);
     until("room", async || {
         let closing = GET.replace("\r\n\r\n", "\r\nconnection: close\r\n\r\n");
-        let heard = Raw::say_to(server.address(), closing).await.hear_all().await;
-        statuses(&heard) == ["200"]
+        let answer = Raw::say_to(server.address(), closing).await.hear_all().await;
+        statuses(&answer) == ["200"]
     })
     .await;
 }

@@ -18,16 +18,16 @@ async fn more_than_64_kib_of_headers_are_refused() {
     assert_eq!(statuses(&fits), ["200"]);
     for bytes in [64 * 1024, 1024 * 1024] {
         let mut raw = Raw::connect(server.address()).await.unwrap();
-        // The server may close before it has heard all.
+        // The server may close before it has answer all.
         drop(raw.say(large(bytes)).await);
-        let heard = raw.hear_all().await;
-        assert!(heard.is_empty() || statuses(&heard) == ["431"], "{heard}");
+        let answer = raw.hear_all().await;
+        assert!(answer.is_empty() || statuses(&answer) == ["431"], "{answer}");
     }
     let endless = format!("GET /{} HTTP/1.1\r\nhost: x\r\n\r\n", "y".repeat(70_000));
     let mut raw = Raw::connect(server.address()).await.unwrap();
     drop(raw.say(endless).await);
-    let heard = raw.hear_all().await;
-    assert!(heard.is_empty() || ["414", "431"].contains(&statuses(&heard)[0]), "{heard}");
+    let answer = raw.hear_all().await;
+    assert!(answer.is_empty() || ["414", "431"].contains(&statuses(&answer)[0]), "{answer}");
     server.anyone().get("/healthz").await.expect(200);
 }
 
@@ -52,8 +52,8 @@ async fn a_head_that_does_not_come_closes_the_connection() {
     let server = TestServer::start_with(|settings| settings.header_timeout = MS(300)).await;
     for begun in ["", "G", "GET /healthz HTTP/1.1\r\nhost: loc", "PRI * HTTP/2.0\r\n"] {
         let start = Instant::now();
-        let heard = Raw::say_to(server.address(), begun).await.hear_all().await;
-        assert_eq!(heard, "", "{begun}");
+        let answer = Raw::say_to(server.address(), begun).await.hear_all().await;
+        assert_eq!(answer, "", "{begun}");
         assert!(start.elapsed() >= MS(250), "{begun}: closed after {:?}", start.elapsed());
     }
 }

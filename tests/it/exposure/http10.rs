@@ -10,9 +10,9 @@ use crate::support::{DELAY_MS, NOW_MS, TestServer};
 #[tokio::test]
 async fn a_request_without_host_gets_an_answer_and_the_connection_closes() {
     let server = TestServer::start().await;
-    let heard = Raw::say_to(server.address(), "GET /healthz HTTP/1.0\r\n\r\n").await.hear_all().await;
-    assert_eq!(statuses(&heard), ["200"]);
-    assert!(heard.ends_with('}'), "{heard}");
+    let answer = Raw::say_to(server.address(), "GET /healthz HTTP/1.0\r\n\r\n").await.hear_all().await;
+    assert_eq!(statuses(&answer), ["200"]);
+    assert!(answer.ends_with('}'), "{answer}");
 }
 
 #[tokio::test]
@@ -29,8 +29,8 @@ async fn an_export_comes_whole_without_chunks() {
         tenant.token,
         body.len()
     );
-    let heard = Raw::say_to(server.address(), request).await.hear_all().await;
-    let (head, csv) = heard.split_once("\r\n\r\n").unwrap();
+    let answer = Raw::say_to(server.address(), request).await.hear_all().await;
+    let (head, csv) = answer.split_once("\r\n\r\n").unwrap();
     assert!(!head.to_ascii_lowercase().contains("transfer-encoding"), "{head}");
     // Such an answer ends with its connection; the header tells whether it is whole.
     assert!(head.contains("anomalake-rows: 2000"), "{head}");

@@ -84,8 +84,8 @@ impl Raw {
 }
 
 /// Statuses of the answers in what a connection said.
-fn statuses(heard: &str) -> Vec<&str> {
-    heard.split("HTTP/1.").skip(1).filter_map(|answer| answer.split(' ').nth(1)).collect()
+fn statuses(answer: &str) -> Vec<&str> {
+    answer.split("HTTP/1.").skip(1).filter_map(|answer| answer.split(' ').nth(1)).collect()
 }
 
 const MS: fn(u64) -> Duration = Duration::from_millis;

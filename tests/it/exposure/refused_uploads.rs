@@ -14,9 +14,9 @@ async fn the_answer_arrives_though_the_body_is_not_wanted() {
         let mut raw = Raw::say_to(server.address(), head).await;
         // A client that sends all before it reads, as many do.
         raw.say(vec![b'x'; LARGE]).await.unwrap_or_else(|error| panic!("{path}: {error}"));
-        let heard = raw.hear_until("\r\n\r\n").await;
+        let answer = raw.hear_until("\r\n\r\n").await;
         let status = if path == "/nowhere" { "404" } else { "401" };
-        assert_eq!(statuses(&heard), [status], "{heard}");
+        assert_eq!(statuses(&answer), [status], "{answer}");
     }
 }
 
@@ -26,6 +26,6 @@ async fn a_client_that_asks_first_need_not_send() {
     let head = format!(
         "POST /api/v1/activities HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: {LARGE}\r\n\r\n"
     );
-    let heard = Raw::say_to(server.address(), head).await.hear_all().await;
-    assert_eq!(statuses(&heard), ["401"], "{heard}");
+    let answer = Raw::say_to(server.address(), head).await.hear_all().await;
+    assert_eq!(statuses(&answer), ["401"], "{answer}");
 }

@@ -31,8 +31,8 @@ async fn idle_connections_close_at_once_and_requests_under_way_finish() {
     assert!(TcpStream::connect(server.address()).await.is_err(), "it takes no more connections");
 
     upload.say(&body[500..]).await.unwrap();
-    let heard = upload.hear_all().await;
-    assert_eq!(statuses(&heard), ["200"], "{heard}");
+    let answer = upload.hear_all().await;
+    assert_eq!(statuses(&answer), ["200"], "{answer}");
     let server = server.restart().await;
     assert_eq!(tenant.at(&server).stored().await.len(), 20);
 }

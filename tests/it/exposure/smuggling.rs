@@ -32,8 +32,8 @@ async fn ambiguous_heads_are_refused_and_the_connection_is_closed() {
     let server = TestServer::start().await;
     for (headers, status) in FRAMINGS {
         let request = format!("POST /api/v1/anomalies HTTP/1.1\r\nhost: localhost\r\n{headers}\r\n{HIDDEN}{HIDDEN}");
-        let heard = Raw::say_to(server.address(), request).await.hear_all().await;
-        assert_eq!(statuses(&heard), [status], "{headers:?}: {heard}");
+        let answer = Raw::say_to(server.address(), request).await.hear_all().await;
+        assert_eq!(statuses(&answer), [status], "{headers:?}: {answer}");
     }
     server.anyone().get("/healthz").await.expect(200);
 }
@@ -46,8 +46,8 @@ async fn both_lengths_at_once_are_read_as_chunks_and_the_connection_is_closed() 
     for headers in both {
         // By its length the body ends before the hidden request; by its chunks it ends there too.
         let request = format!("POST /api/v1/anomalies HTTP/1.1\r\nhost: localhost\r\n{headers}\r\n0\r\n\r\n{HIDDEN}");
-        let heard = Raw::say_to(server.address(), request).await.hear_all().await;
-        assert_eq!(statuses(&heard), ["401"], "{headers:?}: {heard}");
+        let answer = Raw::say_to(server.address(), request).await.hear_all().await;
+        assert_eq!(statuses(&answer), ["401"], "{headers:?}: {answer}");
     }
 }
 
@@ -55,8 +55,8 @@ async fn both_lengths_at_once_are_read_as_chunks_and_the_connection_is_closed() 
 async fn http_1_0_has_no_chunks() {
     let server = TestServer::start().await;
     let request = format!("POST /api/v1/anomalies HTTP/1.0\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n{HIDDEN}");
-    let heard = Raw::say_to(server.address(), request).await.hear_all().await;
-    assert_eq!(statuses(&heard), ["400"], "{heard}");
+    let answer = Raw::say_to(server.address(), request).await.hear_all().await;
+    assert_eq!(statuses(&answer), ["400"], "{answer}");
 }
 
 #[tokio::test]
@@ -75,8 +75,8 @@ async fn malformed_chunks_are_no_body() {
             "POST /api/v1/activities HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {}\r\ntransfer-encoding: chunked\r\n\r\n",
             tenant.token
         );
-        let heard = Raw::say_to(server.address(), format!("{head}{chunks}{HIDDEN}")).await.hear_all().await;
-        assert!(heard.is_empty() || statuses(&heard) == ["400"], "{chunks:?}: {heard}");
+        let answer = Raw::say_to(server.address(), format!("{head}{chunks}{HIDDEN}")).await.hear_all().await;
+        assert!(answer.is_empty() || statuses(&answer) == ["400"], "{chunks:?}: {answer}");
     }
     assert!(server.stored_files().is_empty());
     server.anyone().get("/healthz").await.expect(200);
@@ -87,13 +87,13 @@ async fn malformed_chunks_are_no_body() {
 #[tokio::test]
 async fn lone_line_feeds_end_lines_and_nothing_more() {
     let server = TestServer::start().await;
-    let heard = Raw::say_to(server.address(), "GET /healthz HTTP/1.1\nhost: localhost\nconnection: close\n\n")
+    let answer = Raw::say_to(server.address(), "GET /healthz HTTP/1.1\nhost: localhost\nconnection: close\n\n")
         .await
         .hear_all()
         .await;
-    assert_eq!(statuses(&heard), ["200"]);
+    assert_eq!(statuses(&answer), ["200"]);
     let request =
         format!("POST /api/v1/anomalies HTTP/1.1\nhost: x\ncontent-length: 0\ncontent-length: 50\n\n{HIDDEN}");
-    let heard = Raw::say_to(server.address(), request).await.hear_all().await;
-    assert_eq!(statuses(&heard), ["400"], "{heard}");
+    let answer = Raw::say_to(server.address(), request).await.hear_all().await;
+    assert_eq!(statuses(&answer), ["400"], "{answer}");
 }

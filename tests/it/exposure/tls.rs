@@ -180,10 +180,10 @@ async fn silent_handshakes_hold_up_nobody_and_end() {
 async fn plain_http_is_told_to_speak_tls() {
     let server = TestServer::start().await;
     let encrypted = Encrypted::over(&server).await;
-    let heard =
+    let answer =
         Raw::say_to(encrypted.address, "GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n").await.hear_until("here\n").await;
-    assert_eq!(statuses(&heard), ["400"]);
-    assert!(heard.contains("https://"), "{heard}");
+    assert_eq!(statuses(&answer), ["400"]);
+    assert!(answer.contains("https://"), "{answer}");
     // Other noise is no reason to fall over.
     for noise in [&b"\x16\x03\x01\xff\xff"[..], &[0x16; 4_000], b"\x80\x2e\x01\x03\x01", b"\0\0\0\0"] {
         Raw::say_to(encrypted.address, noise).await;

@@ -27,8 +27,8 @@ async fn impatient() -> (TestServer, TestTenant) {
 }
 
 async fn assert_refused(server: &TestServer, raw: &mut Raw) {
-    let heard = raw.hear_until("upload_stalled").await;
-    assert_eq!(statuses(&heard), ["408"], "{heard}");
+    let answer = raw.hear_until("upload_stalled").await;
+    assert_eq!(statuses(&answer), ["408"], "{answer}");
     until("the ingest to end", async || server.metric("anomalake_ingests_running").await == 0).await;
     assert!(server.stored_files().is_empty());
 }
@@ -68,8 +68,8 @@ async fn an_upload_with_breaks_arrives() {
         assert!(raw.is_quiet(MS(100)).await);
         raw.say(part).await.unwrap();
     }
-    let heard = raw.hear_until("\"days\"").await;
-    assert_eq!(statuses(&heard), ["200"]);
+    let answer = raw.hear_until("\"days\"").await;
+    assert_eq!(statuses(&answer), ["200"]);
     assert_eq!(tenant.stored().await, ["f0", "f1", "f2"]);
 }
 

@@ -155,8 +155,8 @@ impl TestServer {
     }
 
     /// Sets the storage quota of a tenant, or takes it away.
-    pub(crate) async fn quota(&self, tenant: &TestTenant, quota_bytes: Option<i64>) {
-        self.set(tenant, SettingsChange { quota_bytes: Some(quota_bytes), ..SettingsChange::default() }).await;
+    pub(crate) async fn quota(&self, tenant: &TestTenant, bytes: Option<i64>) {
+        self.set(tenant, SettingsChange { quota: Some(bytes.into()), ..SettingsChange::default() }).await;
     }
 
     /// The audit trail of a tenant.
