@@ -183,7 +183,7 @@ mod tests {
             tokio::time::sleep(SHORT / 10).await;
             Some((Ok(Bytes::from_static(b"x")), ()))
         });
-        let (passed, _) = received(Upload::new(trickle.boxed(), Some(SHORT))).await;
+        let (passed, _) = received(Upload::new(trickle.take(100).boxed(), Some(SHORT))).await;
         assert!(matches!(passed, Err(UploadError::Stalled(SHORT))), "{passed:?}");
     }
 

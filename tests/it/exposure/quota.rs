@@ -2,7 +2,8 @@
 
 use serde_json::json;
 
-use super::uploads::records;
+use super::uploads::{head, records};
+use super::{Raw, statuses};
 use crate::support::records::{activity, ndjson};
 use crate::support::{Answer, DELAY_MS, NOW_MS, TestServer, TestTenant};
 
@@ -36,6 +37,9 @@ async fn a_tenant_that_has_used_it_up_stores_nothing_until_it_is_raised() {
     let key = tenant.api.with("idempotency-key", "k");
     assert_exceeded(key.ingest(ndjson(&[activity(NOW_MS, "ann", "b")])).await, used);
     assert_eq!((on_disk(&server), tenant.stored().await), (used, vec!["a".to_owned()]));
+    // It is told before it has sent anything.
+    let mut raw = Raw::say_to(server.address(), head(&tenant, 1 << 30)).await;
+    assert_eq!(statuses(&raw.hear_until("quota_exceeded").await), ["507"]);
     // The others are not concerned.
     other.ingest(&[activity(NOW_MS, "ann", "o")]).await;
 

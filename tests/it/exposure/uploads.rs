@@ -1,10 +1,10 @@
 //! Uploads that stall or trickle.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::{MS, Raw, statuses};
 use crate::support::records::{activity, ndjson};
-use crate::support::wait::until;
+use crate::support::wait::{PATIENCE, until};
 use crate::support::{NOW_MS, TestServer, TestTenant};
 
 /// The head of an ingest that promises a body.
@@ -49,10 +49,12 @@ async fn a_large_upload_that_trickles_is_refused_and_stores_nothing() {
     let (fast, slow) = body.split_at(300 * 1024);
     let mut raw = Raw::say_to(server.address(), head(&tenant, body.len()) + fast).await;
     // Never silent for long, and far below the pace.
+    let begun = Instant::now();
     for byte in slow.as_bytes().chunks(1) {
         if raw.say(byte).await.is_err() || !raw.is_quiet(MS(20)).await {
             break;
         }
+        assert!(begun.elapsed() < PATIENCE, "it is still listened to");
     }
     until("the ingest to end", async || server.metric("anomalake_ingests_running").await == 0).await;
     assert!(server.stored_files().is_empty());
