@@ -323,7 +323,7 @@ mod tests {
     async fn a_full_disk_is_recognised_under_all_that_wraps_it() {
         let dir = tempfile::tempdir().unwrap();
         let disk = Arc::new(FullDisk::default());
-        let (lake, _) = testing::lake_on(&dir, Arc::clone(&disk));
+        let lake = testing::lake_on(&dir, Arc::clone(&disk));
         let table = lake.table(testing::tenant()).await.unwrap();
         let rows = || Rows::Batches(vec![testing::rows(&[(5, "ann", "a")])]);
         *disk.refused.lock().unwrap() = ".parquet";

@@ -11,11 +11,11 @@ pub mod error;
 pub mod evidence_files;
 pub mod file_ranges;
 pub mod layout;
+#[cfg(test)]
+mod room_tests;
 pub mod table;
 pub mod tables;
 pub mod writer;
-#[cfg(test)]
-mod writer_tests;
 
 #[cfg(test)]
 pub(crate) mod testing;

@@ -55,19 +55,19 @@ impl Lake {
         options: LakeOptions,
         cpu: tokio::runtime::Handle,
     ) -> Result<Self, LakeError> {
-        Self::with_syncer(dir, ledger, options, cpu, Arc::new(FsSyncer))
+        Self::with_syncer(dir, Arc::new(FsSyncer), ledger, options, cpu)
     }
 
-    /// A lake that makes its files durable in a way of the caller's own.
+    /// As [`Lake::new`] with another way to make files durable, for tests of its failures.
     ///
     /// # Errors
     /// As [`Lake::new`].
     pub fn with_syncer(
         dir: &DataDir,
+        syncer: Arc<dyn Syncer>,
         ledger: Arc<dyn Ledger>,
         options: LakeOptions,
         cpu: tokio::runtime::Handle,
-        syncer: Arc<dyn Syncer>,
     ) -> Result<Self, LakeError> {
         let root = std::fs::canonicalize(dir.lake())?;
         let local = Arc::new(LocalFileSystem::new_with_prefix(&root)?);

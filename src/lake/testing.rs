@@ -48,6 +48,26 @@ pub(crate) fn tenant() -> TenantKey {
     TenantKey { id: TenantId::try_from(5618).unwrap(), incarnation: 1 }
 }
 
+/// A lake in a fresh folder; the runtime of the test does the CPU work.
+pub(crate) fn lake(dir: &tempfile::TempDir) -> (Arc<Lake>, Arc<MemoryLedger>) {
+    let ledger = Arc::new(MemoryLedger::default());
+    (lake_with(dir, Arc::new(super::durable_store::FsSyncer), &ledger, Duration::ZERO), ledger)
+}
+
+/// A lake that makes files durable in its own way.
+pub(crate) fn lake_with(
+    dir: &tempfile::TempDir,
+    syncer: Arc<dyn Syncer>,
+    ledger: &Arc<MemoryLedger>,
+    commit_interval: Duration,
+) -> Arc<Lake> {
+    let data_dir = DataDir::create(dir.path()).unwrap();
+    let options = LakeOptions { commit_interval };
+    let handle = tokio::runtime::Handle::current();
+    let ledger = Arc::<MemoryLedger>::clone(ledger);
+    Arc::new(Lake::with_syncer(&data_dir, syncer, ledger, options, handle).unwrap())
+}
+
 /// A disk that is full on demand, as a disk says so that allocates late: when a file is synced.
 #[derive(Debug, Default)]
 pub(crate) struct FullDisk {
@@ -69,19 +89,9 @@ impl Syncer for FullDisk {
     }
 }
 
-/// A lake in a fresh folder; the runtime of the test does the CPU work.
-pub(crate) fn lake(dir: &tempfile::TempDir) -> (Arc<Lake>, Arc<MemoryLedger>) {
-    lake_on(dir, Arc::new(FullDisk::default()))
-}
-
-/// A lake on a disk of the test's own.
-pub(crate) fn lake_on(dir: &tempfile::TempDir, disk: Arc<FullDisk>) -> (Arc<Lake>, Arc<MemoryLedger>) {
-    let ledger = Arc::new(MemoryLedger::default());
-    let data_dir = DataDir::create(dir.path()).unwrap();
-    let options = LakeOptions { commit_interval: Duration::ZERO };
-    let handle = tokio::runtime::Handle::current();
-    let lake = Lake::with_syncer(&data_dir, Arc::<MemoryLedger>::clone(&ledger), options, handle, disk).unwrap();
-    (Arc::new(lake), ledger)
+/// A lake on a disk that may be full.
+pub(crate) fn lake_on(dir: &tempfile::TempDir, disk: Arc<FullDisk>) -> Arc<Lake> {
+    lake_with(dir, disk, &Arc::default(), Duration::ZERO)
 }
 
 /// Rows of (timeStamp, user, activityId); every other column is null or its default.

@@ -92,7 +92,7 @@ async fn a_large_append_without_room_does_not_take_small_ones_with_it() {
 async fn a_full_disk_leaves_nothing_and_the_table_goes_on_when_there_is_room() {
     let dir = tempfile::tempdir().unwrap();
     let disk = Arc::new(FullDisk::default());
-    let (lake, _) = testing::lake_on(&dir, Arc::clone(&disk));
+    let lake = testing::lake_on(&dir, Arc::clone(&disk));
     let table = lake.table(testing::tenant()).await.unwrap();
     table.append(rows(1), None).await.unwrap();
     let (live, version) = (table.live_bytes(), table.version());
@@ -115,7 +115,7 @@ async fn a_full_disk_leaves_nothing_and_the_table_goes_on_when_there_is_room() {
 async fn a_full_disk_at_the_commit_closes_the_table_until_it_is_opened_again() {
     let dir = tempfile::tempdir().unwrap();
     let disk = Arc::new(FullDisk::default());
-    let (lake, _) = testing::lake_on(&dir, Arc::clone(&disk));
+    let lake = testing::lake_on(&dir, Arc::clone(&disk));
     let table = lake.table(testing::tenant()).await.unwrap();
     table.append(rows(1), None).await.unwrap();
     let version = table.version();
