@@ -5,6 +5,7 @@ use std::hint::black_box;
 
 use anomalake::domain::tenant::TenantId;
 use anomalake::formats::input::{DecodeOptions, decode_ndjson};
+use anomalake::sources::{EmbeddedSource, decode_source, embedded};
 use arrow::array::RecordBatch;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 
@@ -43,6 +44,64 @@ fn ndjson() -> String {
     text
 }
 
+/// Records of CloudTrail, about 1.3 kB each.
+fn cloudtrail() -> Vec<String> {
+    let record = |i: usize| {
+        let user = i * 7919 % 500;
+        format!(
+            concat!(
+                r#"{{"eventVersion":"1.08","userIdentity":{{"type":"IAMUser","principalId":"AIDAEXAMPLE{user:09}","#,
+                r#""arn":"arn:aws:iam::111122223333:user/user{user}","accountId":"111122223333","#,
+                r#""accessKeyId":"AKIAEXAMPLE{user:09}","userName":"user{user}","sessionContext":{{"attributes":{{"#,
+                r#""creationDate":"2026-11-20T10:00:00Z","mfaAuthenticated":"false"}}}}}},"#,
+                r#""eventTime":"2026-11-20T10:{minute:02}:{second:02}Z","eventSource":"s3.amazonaws.com","#,
+                r#""eventName":"GetObject","awsRegion":"eu-west-1","sourceIPAddress":"198.51.100.{octet}","#,
+                r#""userAgent":"[Boto3/1.26.165 Python/3.10.6 Linux/5.19.0-46-generic Botocore/1.29.165]","#,
+                r#""requestParameters":{{"bucketName":"reports-{octet}","key":"2026/report-{i}.pdf","#,
+                r#""Host":"reports-{octet}.s3.eu-west-1.amazonaws.com"}},"responseElements":null,"#,
+                r#""additionalEventData":{{"SignatureVersion":"SigV4","CipherSuite":"ECDHE-RSA-AES128-GCM-SHA256","#,
+                r#""bytesTransferredIn":0,"AuthenticationMethod":"AuthHeader","#,
+                r#""x-amz-id-2":"z9EKz5XRE6kE1iNARXRTLMV83w93s2rtCrhYNWetWgz3B38QPHXos+3MVkA5KEBV","#,
+                r#""bytesTransferredOut":{i}}},"requestID":"GXKFXETF{i:08}","#,
+                r#""eventID":"b69c41d9-ccc8-41d7-82f1-{i:012x}","readOnly":true,"#,
+                r#""resources":[{{"accountId":"111122223333","type":"AWS::S3::Bucket","ARN":"arn:aws:s3:::reports-{octet}"}}],"#,
+                r#""eventType":"AwsApiCall","managementEvent":true,"recipientAccountId":"111122223333","#,
+                r#""eventCategory":"Management","tlsDetails":{{"tlsVersion":"TLSv1.2","#,
+                r#""cipherSuite":"ECDHE-RSA-AES128-GCM-SHA256","#,
+                r#""clientProvidedHostHeader":"reports-{octet}.s3.eu-west-1.amazonaws.com"}}}}"#,
+            ),
+            user = user,
+            minute = i / 60 % 60,
+            second = i % 60,
+            octet = user % 250,
+            i = i,
+        )
+    };
+    (0..RECORDS).map(record).collect()
+}
+
+/// The same records a line each, and in one document.
+fn decode_cloudtrail(c: &mut Criterion) {
+    let Ok(tenant) = TenantId::try_from(5618) else { return };
+    let options = DecodeOptions::new(tenant, 1_763_510_400_000);
+    let Some(Ok(source)) = embedded("cloudtrail").map(EmbeddedSource::source) else { return };
+    let records = cloudtrail();
+    let inputs = [("lines", records.join("\n")), ("document", format!("{{\"Records\":[{}]}}", records.join(",")))];
+    let mut group = c.benchmark_group("cloudtrail");
+    group.throughput(Throughput::Elements(RECORDS as u64)).sample_size(20);
+    for (name, text) in &inputs {
+        group.bench_function(*name, |b| {
+            b.iter(|| {
+                decode_source(text.as_bytes(), &source, &options, &mut |batch: RecordBatch| {
+                    black_box(batch);
+                    Ok(())
+                })
+            });
+        });
+    }
+    group.finish();
+}
+
 fn decode(c: &mut Criterion) {
     let Ok(tenant) = TenantId::try_from(5618) else { return };
     let options = DecodeOptions::new(tenant, 1_763_510_400_000);
@@ -64,5 +123,5 @@ fn decode(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, decode);
+criterion_group!(benches, decode, decode_cloudtrail);
 criterion_main!(benches);

@@ -7,10 +7,16 @@ use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::error::ApiError;
+
+/// A file of bytes, for the document.
+#[derive(Debug, utoipa::ToSchema)]
+#[schema(value_type = String, format = Binary)]
+pub struct Binary(pub Vec<u8>);
 
 /// Largest JSON body, in bytes.
 pub const MAX_JSON_BYTES: usize = 1 << 20;
@@ -23,17 +29,42 @@ pub const JSON_TIMEOUT: Duration = Duration::from_secs(30);
 /// # Errors
 /// `413` beyond [`MAX_JSON_BYTES`], `408` after [`JSON_TIMEOUT`], `400` with line and column for bad JSON.
 pub async fn json<T: DeserializeOwned>(request: Request) -> Result<T, ApiError> {
-    json_within(request, JSON_TIMEOUT).await
+    parse(&collect(request).await?)
 }
 
-async fn json_within<T: DeserializeOwned>(request: Request, time: Duration) -> Result<T, ApiError> {
+/// [`json`] for a body all of whose fields are optional: an array would read as an object without any.
+///
+/// # Errors
+/// As [`json`], and `400` for what is no object.
+pub async fn object<T: DeserializeOwned>(request: Request) -> Result<T, ApiError> {
+    let bytes = collect(request).await?;
+    if bytes.trim_ascii_start().starts_with(b"[") {
+        return Err(ApiError::new(StatusCode::BAD_REQUEST, "bad_json", "the body is wrong: an object is needed"));
+    }
+    parse(&bytes)
+}
+
+/// [`json`] for routes whose body is optional: an empty one is the default.
+///
+/// # Errors
+/// As [`json`].
+pub async fn json_or_default<T: DeserializeOwned + Default>(request: Request) -> Result<T, ApiError> {
+    let bytes = collect(request).await?;
+    if bytes.trim_ascii().is_empty() { Ok(T::default()) } else { parse(&bytes) }
+}
+
+async fn collect(request: Request) -> Result<Bytes, ApiError> {
+    collect_within(request, JSON_TIMEOUT).await
+}
+
+async fn collect_within(request: Request, time: Duration) -> Result<Bytes, ApiError> {
     let limited = http_body_util::Limited::new(request.into_body(), MAX_JSON_BYTES);
     let arrived = tokio::time::timeout(time, http_body_util::BodyExt::collect(limited)).await;
     let arrived = arrived.map_err(|_| {
         let message = format!("the body did not arrive within {}", humantime::format_duration(time));
         ApiError::new(StatusCode::REQUEST_TIMEOUT, "body_too_slow", message)
     })?;
-    let bytes = arrived.map_err(|error| {
+    let collected = arrived.map_err(|error| {
         if error.is::<http_body_util::LengthLimitError>() {
             let message = format!("the body exceeds {MAX_JSON_BYTES} bytes");
             ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", message)
@@ -41,7 +72,11 @@ async fn json_within<T: DeserializeOwned>(request: Request, time: Duration) -> R
             ApiError::new(StatusCode::BAD_REQUEST, "incomplete_body", "the body did not arrive whole")
         }
     })?;
-    serde_json::from_slice(&bytes.to_bytes())
+    Ok(collected.to_bytes())
+}
+
+fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
+    serde_json::from_slice(bytes)
         .map_err(|error| ApiError::new(StatusCode::BAD_REQUEST, "bad_json", format!("the body is wrong: {error}")))
 }
 
@@ -60,9 +95,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_body_that_does_not_come_is_not_waited_for() {
-        let silent = Body::from_stream(futures::stream::pending::<Result<axum::body::Bytes, std::io::Error>>());
-        let refused = json_within::<u8>(Request::new(silent), Duration::from_millis(5)).await.unwrap_err();
+        let silent = Body::from_stream(futures::stream::pending::<Result<Bytes, std::io::Error>>());
+        let refused = collect_within(Request::new(silent), Duration::from_millis(5)).await.unwrap_err();
         assert_eq!((refused.status, refused.code), (StatusCode::REQUEST_TIMEOUT, "body_too_slow"));
-        assert_eq!(json_within::<u8>(Request::new(Body::from("7")), JSON_TIMEOUT).await.unwrap(), 7);
+        assert_eq!(collect_within(Request::new(Body::from("7")), JSON_TIMEOUT).await.unwrap(), "7");
     }
 }

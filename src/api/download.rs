@@ -1,84 +1,65 @@
-//! Exports as answers: format by `Accept`, chunks as they come, the row count where it is known.
+//! Exports as answers: a file with a name, chunks as they come, the row count where it is known.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use axum::body::Body;
-use axum::http::header::{ACCEPT, CONTENT_TYPE, TE, TRAILER};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
-use axum::response::{IntoResponse, Response};
+use axum::http::header::{CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_TYPE, TE, TRAILER, VARY};
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::response::Response;
 use bytes::Bytes;
 use futures::Stream;
 use http_body::Frame;
 
-use super::error::ApiError;
-use crate::formats::wire_csv::WireCsvOptions;
-use crate::services::export::{Export, ExportBody, ExportFormat};
+use crate::domain::anomaly::AnomalyId;
+use crate::formats::output::{ExportForm, ExportFormat};
+use crate::services::export::{Export, ExportBody};
 
 /// Rows of the answer: a header where the count is known before the first row, else a trailer.
 pub const ROWS: HeaderName = HeaderName::from_static("anomalake-rows");
 
-/// Chooses the format that the caller accepts; CSV without a wish.
-///
-/// # Errors
-/// `406` naming the formats there are.
-pub fn negotiate(headers: &HeaderMap, csv: WireCsvOptions) -> Result<ExportFormat, ApiError> {
-    let mut best: Option<(f32, ExportFormat)> = None;
-    let mut asked = false;
-    for value in headers.get_all(ACCEPT) {
-        for choice in value.to_str().unwrap_or_default().split(',').map(str::trim).filter(|c| !c.is_empty()) {
-            asked = true;
-            let mut parts = choice.split(';').map(str::trim);
-            let format = match parts.next().unwrap_or_default().to_ascii_lowercase().as_str() {
-                "*/*" | "text/*" | "text/csv" => ExportFormat::Csv(csv),
-                "application/x-ndjson" | "application/ndjson" => ExportFormat::Ndjson,
-                _ => continue,
-            };
-            let weight = parts
-                .find_map(|p| p.strip_prefix("q=").or_else(|| p.strip_prefix("Q=")))
-                .map_or(1.0, |q| q.parse::<f32>().unwrap_or(0.0));
-            if weight > 0.0 && best.is_none_or(|(most, _)| weight > most) {
-                best = Some((weight, format));
-            }
-        }
-    }
-    match best {
-        Some((_, format)) => Ok(format),
-        None if !asked => Ok(ExportFormat::Csv(csv)),
-        None => {
-            let message = "none of the accepted formats can be written; there are text/csv and application/x-ndjson";
-            Err(ApiError::new(StatusCode::NOT_ACCEPTABLE, "not_acceptable", message).with_target("Accept"))
-        }
-    }
-}
-
 /// Answers with an export. A failure on the way ends the connection without the end of the body, so
 /// that the client can tell.
-pub fn respond(export: Export, request_headers: &HeaderMap) -> Response {
+pub fn respond(export: Export, anomaly: Option<AnomalyId>, request_headers: &HeaderMap) -> Response {
+    if export.rows == Some(0) {
+        return nothing(export.form, anomaly);
+    }
     let trailers = export.rows.is_none() && accepts_trailers(request_headers);
-    let content_type = export.content_type;
-    let rows = export.rows;
-    let mut response = if rows == Some(0) {
-        // Zero bytes: the wire contract has no header line without rows.
-        Response::new(Body::empty())
-    } else {
-        Response::new(Body::new(DownloadBody { inner: export.body, trailers }))
-    };
+    let (form, rows) = (export.form, export.rows);
+    let mut response = Response::new(Body::new(DownloadBody { inner: export.body, trailers }));
     let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    describe(headers, form.format, anomaly);
+    if let Some(compression) = form.compression {
+        headers.insert(CONTENT_ENCODING, HeaderValue::from_static(compression.name()));
+    }
     if let Some(rows) = rows {
         headers.insert(ROWS, HeaderValue::from(rows));
     }
     if trailers {
         headers.insert(TRAILER, HeaderValue::from_static("anomalake-rows"));
     }
-    response.into_response()
+    response
 }
 
-/// `200` with zero bytes: the wire contract's answer for nothing to give.
-pub fn nothing(format: ExportFormat) -> Response {
-    let headers = [(CONTENT_TYPE, format.content_type()), (ROWS, "0")];
-    (StatusCode::OK, headers, Body::empty()).into_response()
+/// `200` with zero bytes, whatever the format: the wire contract's answer for nothing to give, which has no header
+/// line without rows.
+pub fn nothing(form: ExportForm, anomaly: Option<AnomalyId>) -> Response {
+    let mut response = Response::new(Body::empty());
+    let headers = response.headers_mut();
+    describe(headers, form.format, anomaly);
+    headers.insert(ROWS, HeaderValue::from(0));
+    response
+}
+
+/// Type and name of the file, and what they were chosen by.
+fn describe(headers: &mut HeaderMap, format: ExportFormat, anomaly: Option<AnomalyId>) {
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(format.content_type()));
+    headers.insert(VARY, HeaderValue::from_static("accept, accept-encoding"));
+    let n = anomaly.map_or(0, AnomalyId::get);
+    let name = format!("attachment; filename=\"anomaly-{n}-activities.{}\"", format.extension());
+    if let Ok(name) = HeaderValue::try_from(name) {
+        headers.insert(CONTENT_DISPOSITION, name);
+    }
 }
 
 fn accepts_trailers(headers: &HeaderMap) -> bool {

@@ -116,7 +116,7 @@ pub struct ErrorBody {
     pub request_id: String,
 }
 
-/// Body of an error under `/shnapi`.
+/// Body of an error under `/shnapi` and `/neo`.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct ExternalErrorBody {
     /// The status.
@@ -179,9 +179,15 @@ impl Family {
     }
 }
 
+/// Browsers answer a Basic challenge with their own dialog, so only the routes whose clients know it give one.
+fn challenge(path: &str) -> &'static str {
+    if path.starts_with("/shnapi/") { "Basic realm=\"anomalake\", charset=\"UTF-8\"" } else { "Bearer" }
+}
+
 /// Writes the body of an error, in the form of the route's family, and logs the cause.
 pub async fn render(request: Request, next: Next) -> Response {
     let family = Family::of_path(request.uri().path());
+    let challenge = challenge(request.uri().path());
     let request_id = request_id(&request);
     let mut response = next.run(request).await;
     let Some(error) = response.extensions_mut().remove::<Arc<ApiError>>() else { return response };
@@ -209,12 +215,6 @@ pub async fn render(request: Request, next: Next) -> Response {
     headers.remove(axum::http::header::CONTENT_LENGTH);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     if error.code == UNAUTHENTICATED {
-        // Browsers answer a Basic challenge with their own dialog, so only the family whose clients
-        // know it gets one.
-        let challenge = match family {
-            Family::Own => "Bearer",
-            Family::External => "Basic realm=\"anomalake\", charset=\"UTF-8\"",
-        };
         headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
     }
     if let Some(after) = error.retry_after {

@@ -11,11 +11,13 @@ use crate::formats::input::DecodeError;
 use crate::lake::error::LakeError;
 use crate::query::predicate::WhereError;
 use crate::registry::RegistryError;
+use crate::registry::incidents::PageError;
 use crate::registry::tenants::TenantError;
 use crate::services::anomalies::AnomalyError;
 use crate::services::auth::{AdminError, AuthError};
 use crate::services::evidence::EvidenceError;
 use crate::services::export::ExportError;
+use crate::services::incidents::IncidentError;
 use crate::services::ingest::IngestError;
 use crate::services::room::NoRoom;
 use crate::services::tenants::DropError;
@@ -141,8 +143,10 @@ impl From<LakeError> for ApiError {
 impl From<TenantError> for ApiError {
     fn from(error: TenantError) -> Self {
         match error {
-            TenantError::NotFound(_) => Self::not_found(error.to_string()),
-            TenantError::Exists(_) => Self::new(StatusCode::CONFLICT, "exists", error.to_string()),
+            TenantError::NotFound(_) => Self::not_found(error.to_string()).with_target("tenant"),
+            TenantError::Exists(_) => {
+                Self::new(StatusCode::CONFLICT, "exists", error.to_string()).with_target("tenant")
+            }
             TenantError::Dropping(_) => Self::new(StatusCode::CONFLICT, "being_dropped", error.to_string()),
             TenantError::OutOfRange { .. } | TenantError::RecencyExceedsRetention { .. } => {
                 Self::new(StatusCode::BAD_REQUEST, "out_of_range", error.to_string())
@@ -195,9 +199,9 @@ impl From<AdminError> for ApiError {
             AdminError::Tenant(error) => error.into(),
             AdminError::Registry(error) => error.into(),
             AdminError::UserExists(_) => Self::new(StatusCode::CONFLICT, "exists", error.to_string()),
-            AdminError::NoSuchUser(_) | AdminError::NoSuchRole { .. } | AdminError::NoSuchToken { .. } => {
-                Self::not_found(error.to_string())
-            }
+            AdminError::NoSuchUser(_) => Self::not_found(error.to_string()).with_target("email"),
+            AdminError::NoSuchRole { .. } => Self::not_found(error.to_string()).with_target("role"),
+            AdminError::NoSuchToken { .. } => Self::not_found(error.to_string()).with_target("token"),
             AdminError::InvalidEmail(_) => bad("email"),
             AdminError::WeakPassword => bad("password"),
             AdminError::NoScopes => bad("scopes"),
@@ -225,9 +229,22 @@ impl From<AnomalyError> for ApiError {
     fn from(error: AnomalyError) -> Self {
         match error {
             AnomalyError::Field { field, .. } => Self::bad_request("bad_value", field, error.to_string()),
+            AnomalyError::Unknown => Self::not_found(error.to_string()).with_target("id"),
             AnomalyError::Where(error) => error.into(),
             AnomalyError::Check(_) => Self::internal(&error),
             AnomalyError::Registry(error) => error.into(),
+        }
+    }
+}
+
+impl From<IncidentError> for ApiError {
+    fn from(error: IncidentError) -> Self {
+        match error {
+            IncidentError::Page(PageError::TooManyTogether) => {
+                Self::new(StatusCode::CONFLICT, "too_many_together", error.to_string()).with_target("timesSelection")
+            }
+            IncidentError::Page(PageError::Registry(error)) | IncidentError::Registry(error) => error.into(),
+            IncidentError::Task(_) => Self::internal(&error),
         }
     }
 }
@@ -244,6 +261,7 @@ impl From<EvidenceError> for ApiError {
             EvidenceError::Making(cause) if is_disk_full(cause) => {
                 no_room("disk_full", "the server's disk is full; the evidence cannot be made").with_cause(&error)
             }
+            EvidenceError::Changed => unavailable("changed_meanwhile", &error.to_string(), &error),
             EvidenceError::Making(_) => failed(error.to_string()).with_cause(&error),
             EvidenceError::Lake(_) | EvidenceError::Registry(_) => Self::internal(&error),
         }
@@ -258,7 +276,7 @@ impl From<ExportError> for ApiError {
             ExportError::Lake(error) => error.into(),
             ExportError::Registry(error) => error.into(),
             ExportError::TimedOut(_) => Self::new(StatusCode::SERVICE_UNAVAILABLE, "timed_out", error.to_string()),
-            ExportError::Encode(_) => Self::internal(&error),
+            ExportError::Encode(_) | ExportError::Compress(_) => Self::internal(&error),
         }
     }
 }
@@ -274,7 +292,7 @@ impl From<IngestError> for ApiError {
             IngestError::Decode(error) => error.into(),
             IngestError::Lake(error) => error.into(),
             IngestError::Registry(error) => error.into(),
-            IngestError::Answer(_) => Self::internal(&error),
+            IngestError::Source(_) | IngestError::Answer(_) => Self::internal(&error),
         }
     }
 }
@@ -296,6 +314,9 @@ impl From<DecodeError> for ApiError {
             DecodeError::RecordTooLarge { .. } => large("record_too_large", format!("{error}; nothing was stored")),
             DecodeError::TooLarge { .. } => {
                 large("body_too_large", format!("{error}; nothing was stored. Send it in parts"))
+            }
+            DecodeError::BatchTooLarge { .. } => {
+                large("batch_too_large", format!("{error}; nothing was stored. Write smaller record batches"))
             }
             DecodeError::Bomb { .. } => large("inflates_too_much", format!("{error}; nothing was stored")),
             DecodeError::Corrupt { .. } => bad("corrupt_body", format!("{error}; nothing was stored")),

@@ -8,11 +8,14 @@ pub mod anomalies;
 pub mod body;
 pub mod caller;
 pub mod control;
+pub mod credential;
 pub mod download;
 pub mod error;
 pub mod external;
 mod map_error;
+pub mod negotiate;
 pub mod policy;
+mod security;
 pub mod serve;
 pub mod system;
 mod unread;
@@ -23,7 +26,6 @@ use axum::Router;
 use axum::extract::rejection::QueryRejection;
 use axum::middleware;
 use utoipa::OpenApi;
-use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use utoipa_swagger_ui::SwaggerUi;
@@ -40,43 +42,33 @@ use error::ApiError;
     ),
     tags(
         (name = "external", description = "Wire contract of the anomalous activity API"),
+        (name = "incidents", description = "Wire contract of the incidents API: anomalies as others handle them"),
         (name = "activities", description = "Activities in"),
         (name = "anomalies", description = "Anomalies and their activities"),
         (name = "system", description = "The server itself"),
     ),
-    modifiers(&Credentials),
 )]
 struct Document;
 
-struct Credentials;
-
-impl utoipa::Modify for Credentials {
-    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
-        let components = document.components.get_or_insert_default();
-        for (name, scheme, text) in [
-            (
-                "basic",
-                HttpAuthScheme::Basic,
-                "E-mail address and password; `bps-tenant-id` picks one of several tenants",
-            ),
-            ("bearer", HttpAuthScheme::Bearer, "A token of `anomalake token create`"),
-        ] {
-            let http = HttpBuilder::new().scheme(scheme).description(Some(text)).build();
-            components.add_security_scheme(name, SecurityScheme::Http(http));
-        }
-    }
-}
-
 fn routes() -> OpenApiRouter<Arc<Services>> {
-    OpenApiRouter::with_openapi(Document::openapi())
+    let mut router = OpenApiRouter::with_openapi(Document::openapi())
+        .routes(routes!(external::create_iam_token::create_iam_token))
+        .routes(routes!(external::create_access_token::create_access_token))
         .routes(routes!(external::query_activities::query_activities))
+        .routes(routes!(external::query_incidents::query_incidents))
+        .routes(routes!(external::modify_incidents::modify_incidents))
+        .routes(routes!(external::query_incident_groups::query_incident_groups))
+        .routes(routes!(external::query_incident_information_keys::query_incident_information_keys))
+        .routes(routes!(external::list_groups::list_groups))
         .routes(routes!(activities::ingest_activities::ingest_activities))
         .routes(routes!(anomalies::create_anomaly::create_anomaly, anomalies::list_anomalies::list_anomalies))
-        .routes(routes!(anomalies::get_anomaly::get_anomaly))
+        .routes(routes!(anomalies::get_anomaly::get_anomaly, anomalies::modify_anomaly::modify_anomaly))
         .routes(routes!(anomalies::get_anomaly_activities::get_anomaly_activities))
         .routes(routes!(system::healthz))
         .routes(routes!(system::readyz))
-        .routes(routes!(system::metrics))
+        .routes(routes!(system::metrics));
+    security::describe(router.get_openapi_mut());
+    router
 }
 
 /// The OpenAPI document of the product.

@@ -54,6 +54,8 @@ pub enum ClientError {
         code: String,
         /// What happened and what to do.
         message: String,
+        /// The field or thing at fault.
+        target: Option<String>,
         /// More, as JSON.
         details: Option<serde_json::Value>,
     },
@@ -73,6 +75,7 @@ pub enum Client {
 struct Refusal {
     code: String,
     message: String,
+    target: Option<String>,
     details: Option<serde_json::Value>,
 }
 
@@ -136,10 +139,11 @@ impl Client {
         let refusal = serde_json::from_slice(&bytes).unwrap_or_else(|_| Refusal {
             code: "unknown".to_owned(),
             message: format!("the server answered {status}"),
+            target: None,
             details: None,
         });
-        let Refusal { code, message, details } = refusal;
-        Err(ClientError::Refused { status, code, message, details })
+        let Refusal { code, message, target, details } = refusal;
+        Err(ClientError::Refused { status, code, message, target, details })
     }
 
     /// Sends JSON, or nothing, and reads a JSON answer.

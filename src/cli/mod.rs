@@ -1,20 +1,49 @@
 //! The command line: one file per command.
 
+pub mod anomaly;
+pub mod args;
+pub mod audit;
 pub mod client;
+pub mod completions;
+pub mod demo;
+pub mod error;
+pub mod export;
+pub mod ingest;
+pub mod output;
 pub mod owner;
+mod part_file;
+pub mod password;
 pub mod serve;
+pub mod session;
 pub mod signal;
+mod stream;
+pub mod tenant;
+pub mod token;
+pub mod user;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::parser::ValueSource;
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
-use client::ClientError;
+pub use error::CommandError;
+
+const EXAMPLES: &str = "Every command works beside a running server, which sees its effect at once.
+
+Examples:
+  anomalake demo
+  export ANOMALAKE_DATA_DIR=./lake
+  anomalake tenant create --id 5618 --name Acme
+  anomalake ingest --tenant 5618 activities.ndjson.gz
+  anomalake anomaly create --tenant 5618 --user ann@example.com \\
+    --from -24h --to now
+  anomalake export --tenant 5618 --anomaly 1 > evidence.csv
+  anomalake serve";
 
 /// A self-hosted lake for the user activities of cloud services and the anomalies in them.
 #[derive(Debug, Parser)]
-#[command(name = "anomalake", version, about, max_term_width = 100)]
+#[command(name = "anomalake", version, about, max_term_width = 100, after_help = EXAMPLES)]
 pub struct Cli {
     /// Folder that holds everything: activities, evidence, registry.
     #[arg(long, global = true, env = "ANOMALAKE_DATA_DIR", value_name = "DIR")]
@@ -27,85 +56,85 @@ pub struct Cli {
 /// Everything the program does.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Try it out: a small company's data in a temporary folder, served with ready-made requests.
+    ///
+    /// Generates activities, loads them, creates anomalies in them, serves the HTTP API, and prints
+    /// requests to paste with credentials that work. The folder is removed at the end unless --data-dir
+    /// names one; the variable `ANOMALAKE_DATA_DIR` is ignored.
+    Demo(demo::DemoArgs),
     /// Serve the HTTP API over a data directory.
+    ///
+    /// Prints one line `listening on http://ADDR:PORT` (`https://` with a certificate) when ready. On
+    /// SIGTERM or Ctrl-C it takes no new connection, finishes the requests under way, and exits 0.
     Serve(serve::ServeArgs),
-}
-
-/// Why a command failed: exit code 1, or 2 when it was called wrongly.
-#[derive(Debug, thiserror::Error)]
-#[error("{message}")]
-pub struct CommandError {
-    message: String,
-    hint: Option<String>,
-    code: u8,
-    source: Option<Box<dyn std::error::Error + Send + Sync>>,
-}
-
-impl CommandError {
-    /// The command did not succeed.
-    #[must_use]
-    pub fn failed(error: impl std::error::Error + Send + Sync + 'static) -> Self {
-        let message = crate::services::evidence::chain(&error);
-        Self { message, hint: None, code: 1, source: Some(Box::new(error)) }
-    }
-
-    /// The command did not succeed, in our own words.
-    #[must_use]
-    pub fn failed_text(message: impl Into<String>) -> Self {
-        Self { message: message.into(), hint: None, code: 1, source: None }
-    }
-
-    /// The command was called wrongly.
-    #[must_use]
-    pub fn usage(message: impl Into<String>) -> Self {
-        Self { message: message.into(), hint: None, code: 2, source: None }
-    }
-
-    /// Adds what to do about it.
-    #[must_use]
-    pub fn with_hint(self, hint: impl Into<String>) -> Self {
-        Self { hint: Some(hint.into()), ..self }
-    }
-}
-
-impl From<ClientError> for CommandError {
-    fn from(error: ClientError) -> Self {
-        Self::failed(error)
-    }
+    /// Create, list, show, change and drop tenants.
+    #[command(subcommand)]
+    Tenant(tenant::TenantCommand),
+    /// Create users, give and take their roles, change passwords.
+    #[command(subcommand)]
+    User(user::UserCommand),
+    /// Make, list and revoke API tokens of a tenant.
+    #[command(subcommand)]
+    Token(token::TokenCommand),
+    /// Load activities from files.
+    ///
+    /// A file is stored whole or not at all, and it is durable when its summary line is printed. The
+    /// same content is not loaded twice within 7 days unless --again says so.
+    Ingest(ingest::IngestArgs),
+    /// Create, list and show anomalies.
+    #[command(subcommand)]
+    Anomaly(anomaly::AnomalyCommand),
+    /// Export the activities of an anomaly as of now, ascending by time.
+    ///
+    /// Unlike queryActivities it obeys no feature flag, delay, age or cap.
+    Export(export::ExportArgs),
+    /// Show who did what in a tenant.
+    Audit(audit::AuditArgs),
+    /// Print a completion script for a shell.
+    Completions(completions::CompletionsArgs),
 }
 
 /// Runs the program.
 #[must_use]
 pub fn run() -> ExitCode {
-    let cli = Cli::parse();
+    let matches = Cli::command().get_matches();
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    let from_environment = matches.value_source("data_dir") == Some(ValueSource::EnvVariable);
     log_to_stderr(matches!(cli.command, Command::Serve(_)));
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("anomalake-io").build() {
         Ok(runtime) => runtime,
         Err(error) => return report(&CommandError::failed(error)),
     };
-    match runtime.block_on(execute(cli)) {
+    match runtime.block_on(execute(cli, from_environment)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => report(&error),
     }
 }
 
-async fn execute(cli: Cli) -> Result<(), CommandError> {
+async fn execute(cli: Cli, from_environment: bool) -> Result<(), CommandError> {
     let data_dir = || {
         cli.data_dir.clone().ok_or_else(|| {
             CommandError::usage("no data directory is given").with_hint("add --data-dir DIR or set ANOMALAKE_DATA_DIR")
         })
     };
     match &cli.command {
+        // A demo shall not end up in a real lake because a variable is set.
+        Command::Demo(args) => demo::run(cli.data_dir.as_deref().filter(|_| !from_environment), args).await,
         Command::Serve(args) => serve::run(&data_dir()?, args).await,
+        Command::Tenant(command) => tenant::run(&data_dir()?, command).await,
+        Command::User(command) => user::run(&data_dir()?, command).await,
+        Command::Token(command) => token::run(&data_dir()?, command).await,
+        Command::Ingest(args) => ingest::run(&data_dir()?, args).await,
+        Command::Anomaly(command) => anomaly::run(&data_dir()?, command).await,
+        Command::Export(args) => export::run(&data_dir()?, args).await,
+        Command::Audit(args) => audit::run(&data_dir()?, args).await,
+        Command::Completions(args) => completions::run(args),
     }
 }
 
 fn report(error: &CommandError) -> ExitCode {
-    eprintln!("error: {error}");
-    if let Some(hint) = &error.hint {
-        eprintln!("hint: {hint}");
-    }
-    ExitCode::from(error.code)
+    error.print();
+    error.exit_code()
 }
 
 /// Logs go to stderr; `RUST_LOG` chooses what, `ANOMALAKE_LOG_FORMAT=json` how.

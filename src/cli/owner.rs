@@ -6,6 +6,7 @@ use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -40,6 +41,9 @@ pub enum OwnError {
     Start(#[from] StartError),
 }
 
+/// Longest time for other commands' requests when the owner stops.
+const CONTROL_GRACE: Duration = Duration::from_mins(1);
+
 /// The owner of a data directory.
 #[derive(Debug)]
 pub struct Owner {
@@ -71,10 +75,15 @@ impl Owner {
     /// Finishes the requests under way, writes what is queued, and gives the directory back.
     pub async fn release(self) {
         self.stop.cancel();
-        match self.control.await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::warn!(%error, "the control socket failed"),
-            Err(error) => tracing::warn!(%error, "the control socket's task failed"),
+        let mut control = self.control;
+        match tokio::time::timeout(CONTROL_GRACE, &mut control).await {
+            Ok(Ok(Ok(()))) => {}
+            Ok(Ok(Err(error))) => tracing::warn!(%error, "the control socket failed"),
+            Ok(Err(error)) => tracing::warn!(%error, "the control socket's task failed"),
+            Err(_) => {
+                tracing::warn!(grace_seconds = CONTROL_GRACE.as_secs(), "commands under way did not end in time");
+                control.abort();
+            }
         }
         self.services.close().await;
     }

@@ -10,15 +10,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::CommandError;
 use super::owner::Owner;
+use super::signal::Termination;
 use crate::api::serve::{Endpoint, Tls, serve_public};
 use crate::domain::clock::SystemClock;
 use crate::jobs;
 use crate::services::settings::ServerSettings;
 
-/// Serve the HTTP API over a data directory.
-///
-/// Prints one line `listening on http://ADDR:PORT` (`https://` with a certificate) when ready. On SIGTERM or Ctrl-C it takes no new
-/// connection, finishes the requests under way, and exits 0.
+/// Arguments of the server.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   anomalake serve --data-dir ./lake
@@ -56,22 +54,55 @@ pub async fn run(data_dir: &Path, args: &ServeArgs) -> Result<(), CommandError> 
         let hint = "add --tls-cert FILE --tls-key FILE, or listen on a loopback address; behind a proxy that encrypts, --allow-plain-http";
         return Err(CommandError::usage(message).with_hint(hint));
     }
+    let termination = Termination::listen();
     let settings = match &args.config {
         Some(file) => ServerSettings::load(file).map_err(CommandError::failed)?,
         None => ServerSettings::default(),
     };
-    let owner = Owner::take(data_dir, settings, Arc::new(SystemClock)).await.map_err(CommandError::failed)?;
-    let listener = TcpListener::bind(args.listen)
-        .await
-        .map_err(|error| CommandError::failed_text(format!("cannot listen on {}: {error}", args.listen)))?;
-    serve(owner, Endpoint::new(listener, tls)).await
+    let owner = Owner::take(data_dir, settings, Arc::new(SystemClock)).await?;
+    let listener = match bind(args.listen).await {
+        Ok(listener) => listener,
+        Err(error) => {
+            owner.release().await;
+            return Err(error);
+        }
+    };
+    serve(owner, Endpoint::new(listener, tls), termination).await
+}
+
+/// Refuses addresses that other machines could reach.
+///
+/// # Errors
+/// A usage error with what to do instead.
+pub fn check_loopback(address: SocketAddr) -> Result<(), CommandError> {
+    if address.ip().is_loopback() {
+        return Ok(());
+    }
+    let message = format!("{address} is reachable from other machines, but this version serves plain HTTP");
+    Err(CommandError::usage(message).with_hint("listen on a loopback address and put a TLS proxy in front of it"))
+}
+
+/// Binds the address to listen on.
+///
+/// # Errors
+/// When it cannot be bound, with what to do about a taken port.
+pub async fn bind(address: SocketAddr) -> Result<TcpListener, CommandError> {
+    TcpListener::bind(address).await.map_err(|error| {
+        let taken = error.kind() == std::io::ErrorKind::AddrInUse;
+        let failed = CommandError::io(format_args!("cannot listen on {address}"), error);
+        if taken { failed.with_hint("--listen 127.0.0.1:0 picks a free port") } else { failed }
+    })
 }
 
 /// Serves on a bound listener until a signal, then gives the directory back.
 ///
 /// # Errors
 /// As [`run`].
-pub async fn serve(owner: Owner, endpoint: impl Into<Endpoint>) -> Result<(), CommandError> {
+pub async fn serve(
+    owner: Owner,
+    endpoint: impl Into<Endpoint>,
+    mut termination: Termination,
+) -> Result<(), CommandError> {
     let endpoint = endpoint.into();
     let stop = CancellationToken::new();
     let url = endpoint.url().map_err(CommandError::failed)?;
@@ -81,7 +112,6 @@ pub async fn serve(owner: Owner, endpoint: impl Into<Endpoint>) -> Result<(), Co
         let stop = stop.clone();
         async move { serve_public(endpoint, &services, stop).await }
     });
-    let terminated = super::signal::terminated();
     {
         // Only this line goes to stdout, so that a script can wait for it.
         let mut out = std::io::stdout().lock();
@@ -89,7 +119,7 @@ pub async fn serve(owner: Owner, endpoint: impl Into<Endpoint>) -> Result<(), Co
     }
     let ended = tokio::select! {
         ended = &mut public => ended,
-        () = terminated => {
+        () = termination.received() => {
             tracing::info!("stopping: requests under way are finished first");
             stop.cancel();
             public.await

@@ -1,22 +1,34 @@
-//! Signals that end the server.
+//! Signals that end the program.
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// Waits for SIGTERM or SIGINT. The handlers are in place when this returns, so that a signal before the
-/// first poll counts too. Where one cannot be installed, only the other counts.
-pub fn terminated() -> impl Future<Output = ()> {
-    let install = |kind| signal(kind).inspect_err(|error| tracing::warn!(%error, "cannot listen for a signal")).ok();
-    let (terminate, interrupt) = (install(SignalKind::terminate()), install(SignalKind::interrupt()));
-    let wait = async |signal: Option<Signal>| match signal {
-        Some(mut signal) => {
-            signal.recv().await;
-        }
-        None => std::future::pending().await,
-    };
-    async move {
+/// SIGTERM and SIGINT, heard from its making on: one that comes while nobody waits is found by the next wait.
+#[derive(Debug)]
+pub struct Termination {
+    terminate: Option<Signal>,
+    interrupt: Option<Signal>,
+}
+
+impl Termination {
+    /// Begins to listen. Where a handler cannot be installed, only the other one counts.
+    #[must_use]
+    pub fn listen() -> Self {
+        let hear = |kind| signal(kind).inspect_err(|error| tracing::warn!(%error, "cannot listen for a signal")).ok();
+        Self { terminate: hear(SignalKind::terminate()), interrupt: hear(SignalKind::interrupt()) }
+    }
+
+    /// Waits for either signal.
+    pub async fn received(&mut self) {
         tokio::select! {
-            () = wait(terminate) => {}
-            () = wait(interrupt) => {}
+            () = wait(self.terminate.as_mut()) => {}
+            () = wait(self.interrupt.as_mut()) => {}
         }
+    }
+}
+
+async fn wait(signal: Option<&mut Signal>) {
+    match signal {
+        Some(signal) => drop(signal.recv().await),
+        None => std::future::pending().await,
     }
 }

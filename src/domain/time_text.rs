@@ -55,6 +55,21 @@ pub fn parse_span(text: &str) -> Result<Duration, InvalidSpan> {
     humantime::parse_duration(text.trim()).map_err(|_| InvalidSpan(text.to_owned()))
 }
 
+/// A span in the units people count in, as [`parse_span`] reads it: `100d`, `1d 12h`, `0s`.
+#[must_use]
+pub fn format_span(span: Duration) -> String {
+    let mut rest = span.as_millis();
+    let mut parts = Vec::new();
+    for (unit, unit_ms) in [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)] {
+        let n = rest / unit_ms;
+        rest %= unit_ms;
+        if n > 0 {
+            parts.push(format!("{n}{unit}"));
+        }
+    }
+    if parts.is_empty() { "0s".to_owned() } else { parts.join(" ") }
+}
+
 /// `2026-11-22T10:00:00.000Z`; a time outside the calendar is written as its number.
 #[must_use]
 pub fn format_time(ms: i64) -> String {
@@ -79,6 +94,14 @@ mod tests {
         assert_eq!(parse_time("2020-08-08T00:40:00+02:00", NOW), Ok(1_596_840_000_000));
         assert_eq!(parse_time("2020-08-07T22:40:00", NOW), Ok(1_596_840_000_000));
         assert_eq!(format_time(1_596_840_000_000), "2020-08-07T22:40:00.000Z");
+    }
+
+    #[test]
+    fn spans_are_written_in_units_that_read_back() {
+        for text in ["0s", "12h", "100d", "1d 12h", "1m 30s", "2s 5ms"] {
+            assert_eq!(format_span(parse_span(text).unwrap()), text);
+        }
+        assert_eq!(format_span(Duration::from_hours(36)), "1d 12h");
     }
 
     #[test]

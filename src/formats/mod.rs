@@ -1,16 +1,27 @@
 //! Formats: one file per format and direction. Decoders turn bytes into record batches, encoders turn record batches
 //! into the bytes of an answer.
 
+pub mod arrow_out;
 pub mod columns;
+pub mod compress;
+mod conform;
 pub mod input;
+pub mod json_out;
+mod json_rows;
 pub mod ndjson_out;
+pub mod output;
+pub mod parquet_out;
+#[cfg(test)]
+mod testing;
 pub mod wire_csv;
+
+use std::error::Error;
 
 use arrow::datatypes::DataType;
 use arrow::record_batch::RecordBatch;
 
-/// Why batches cannot be encoded. Both are faults of the caller, not of the data.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+/// Why batches cannot be encoded. All are faults of the program, not of the data.
+#[derive(Debug, thiserror::Error)]
 pub enum EncodeError {
     /// The format has no text for this type; cast or leave out the column.
     #[error("column `{column}` has type {data_type}, which {format} cannot write")]
@@ -30,6 +41,20 @@ pub enum EncodeError {
         /// What the batch has in its place.
         found: String,
     },
+    /// The library that writes the format refused.
+    #[error("{format} could not be written")]
+    Writer {
+        /// The format, for people.
+        format: &'static str,
+        /// What the library said.
+        source: Box<dyn Error + Send + Sync>,
+    },
+}
+
+impl EncodeError {
+    fn writer(format: &'static str, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::Writer { format, source: source.into() }
+    }
 }
 
 /// Turns the batches of one answer into bytes: `begin`, then `encode` for every batch, then `finish`.
@@ -44,9 +69,10 @@ pub trait BatchEncoder: Send {
     /// Appends what comes before the first row, such as a header line.
     fn begin(&mut self, out: &mut Vec<u8>) -> Result<(), EncodeError>;
 
-    /// Appends rows of `batch` from row `start` on, until `out.len() >= limit` or the batch ends, and returns the
-    /// first row not written. If a row is left at least one is written, so that a loop always ends; `out` may
-    /// exceed `limit` by the last row.
+    /// Appends rows of `batch` from row `start` on, until about `out.len() >= limit` or the batch ends, and returns
+    /// the first row not taken. If a row is left at least one is taken, so that a loop always ends.
+    ///
+    /// Formats of lines exceed `limit` by the last row at most; Arrow and Parquet write in units of many rows.
     fn encode(
         &mut self,
         batch: &RecordBatch,

@@ -73,6 +73,9 @@ async fn tidy_up(services: Arc<Services>) {
     if let Err(error) = purged {
         tracing::error!(error = chain(&error), "could not forget old idempotency keys");
     }
+    if let Err(error) = services.auth.purge_expired().await {
+        tracing::error!(error = chain(&error), "could not forget expired tokens");
+    }
     if let Err(error) = services.finish_drops().await {
         tracing::error!(error = chain(&error), "could not finish dropping a tenant");
     }

@@ -18,7 +18,7 @@ use crate::domain::activity::{DAY, TIME_STAMP, USER_KEY, lake_schema};
 
 /// Bytes of decoded batches that one ingest holds before it writes files. Bounds memory to about
 /// three times this (batches, their sorted copy, encoded pages) whatever the size of the input.
-pub const FLUSH_BYTES: usize = 128 << 20;
+pub const FLUSH_BYTES: usize = 64 << 20;
 
 /// An ingest of at most this many decoded bytes is handed to the table's writer as batches, so that
 /// many small requests share files and a commit; a larger one writes its own files first.
@@ -163,6 +163,7 @@ fn writer_properties() -> WriterProperties {
         // Level 1: the files of an ingest are rewritten by upkeep, so speed counts more than size.
         .set_compression(Compression::ZSTD(ZstdLevel::default()))
         .set_max_row_group_row_count(Some(128 * 1024))
+        .set_max_row_group_bytes(Some(128 << 20))
         .set_created_by(concat!("anomalake ", env!("CARGO_PKG_VERSION")).to_owned())
         .build()
 }

@@ -137,6 +137,15 @@ impl DurableStore {
     }
 
     /// From a staged file to a durable one under its name.
+    /// Makes the names in a folder durable, and the folder's own and its ancestors'. For what an earlier
+    /// process may have published without living to sync it.
+    ///
+    /// # Errors
+    /// When a sync fails; the names may then be lost, so nothing may be concluded from them.
+    pub async fn sync_folder(&self, folder: &Path) -> Result<()> {
+        self.sync_names(&folder.clone().join("any")).await
+    }
+
     async fn publish(&self, staged: &Path, location: &Path, mode: RenameTargetMode) -> Result<()> {
         let ready = match self.make_private(staged, location).await {
             Ok(()) => self.sync(staged, false).await,

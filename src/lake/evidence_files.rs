@@ -37,8 +37,11 @@ use crate::domain::day::Day;
 /// Rows of a row group: what an export reads before it can send its first row.
 const ROW_GROUP_ROWS: usize = 16 * 1024;
 
+/// Encoded bytes after which a row group ends, whatever its rows.
+const ROW_GROUP_BYTES: usize = 32 << 20;
+
 /// Rows that a reader decodes at a time.
-pub const READ_ROWS: usize = 4 * 1024;
+pub const READ_ROWS: usize = 1024;
 
 /// A written evidence file, durable but not yet referred to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -117,6 +120,10 @@ where
         let batch = with_category(&as_evidence(&batch.slice(skipped, batch.num_rows() - skipped))?, category)?;
         rows += batch.num_rows() as u64;
         parquet.write(&batch).await?;
+        // Wide rows: a row group must fit into memory, here and at every export.
+        if parquet.in_progress_size() > ROW_GROUP_BYTES {
+            parquet.flush().await?;
+        }
     }
     parquet.finish().await?;
     let HashingWriter { digest, bytes, .. } = parquet.into_inner();

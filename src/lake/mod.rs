@@ -19,3 +19,5 @@ pub mod writer;
 
 #[cfg(test)]
 pub(crate) mod testing;
+#[cfg(test)]
+mod writer_tests;

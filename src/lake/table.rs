@@ -8,11 +8,15 @@ use std::time::{Duration, Instant};
 use deltalake::DeltaTable;
 use deltalake::kernel::Add;
 use object_store::ObjectStore;
+use object_store::path::Path;
 use object_store::prefix::PrefixStore;
 use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 use super::data_files::{DataFiles, DataFolder, Rows};
 use super::delta::{INGEST_APP, open_or_create, tenant_store};
+use super::durable_store::DurableStore;
 use super::error::LakeError;
 use super::file_ranges::{FileRange, Wanted, files_gained};
 use super::layout::ACTIVITIES;
@@ -23,7 +27,7 @@ use crate::domain::tenant::TenantKey;
 pub const QUEUE_BYTES: usize = 64 << 20;
 
 /// Commits of which the gained files are kept in memory; older ones are read from the log again.
-const GAINED_VERSIONS: usize = 4096;
+const GAINED_VERSIONS: u64 = 4096;
 
 /// How long a caller that met a full queue should wait.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -72,7 +76,7 @@ impl Published {
     fn remember_gained(&self, version: u64, files: Arc<Vec<FileRange>>) {
         let mut gained = self.gained.lock().unwrap_or_else(PoisonError::into_inner);
         gained.insert(version, files);
-        while gained.len() > GAINED_VERSIONS {
+        while gained.len() as u64 > GAINED_VERSIONS {
             gained.pop_first();
         }
     }
@@ -97,6 +101,8 @@ pub struct ActivityTable {
     queue: mpsc::Sender<Append>,
     room: Arc<Semaphore>,
     last_used: Mutex<Instant>,
+    stop: CancellationToken,
+    writer: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl ActivityTable {
@@ -106,6 +112,7 @@ impl ActivityTable {
     /// When the log cannot be read, or the ledger cannot be told what is committed.
     pub(super) async fn open(
         lake: &Arc<dyn ObjectStore>,
+        durable: &DurableStore,
         tenant: TenantKey,
         ledger: Arc<dyn Ledger>,
         commit_interval: Duration,
@@ -113,6 +120,10 @@ impl ActivityTable {
     ) -> Result<Self, LakeError> {
         let store = tenant_store(lake, tenant);
         let table = open_or_create(&store, tenant).await?;
+        // A process that was killed, or a sync that failed, may have left names that are visible and not
+        // durable. Nothing is concluded from the log before they are.
+        let log = Path::from_iter([tenant.folder().as_str(), ACTIVITIES, "_delta_log"]);
+        durable.sync_folder(&log).await?;
         let snapshot = table.snapshot()?.snapshot();
         let version = snapshot.version();
         let last_group = snapshot.transaction_version(table.log_store().as_ref(), INGEST_APP).await?.unwrap_or(0);
@@ -122,6 +133,7 @@ impl ActivityTable {
         let live_bytes = snapshot.log_data().iter().map(|file| u64::try_from(file.size()).unwrap_or(0)).sum();
         let published = Arc::new(Published::new(table.clone(), version, last_group, live_bytes));
         let (queue, receiver) = mpsc::channel(1024);
+        let stop = CancellationToken::new();
         let writer = Writer {
             tenant,
             table,
@@ -131,10 +143,21 @@ impl ActivityTable {
             commit_interval,
             queue: receiver,
             pending_in_doubt: false,
+            stop: stop.clone(),
         };
-        cpu.spawn(writer.run());
+        let writer = cpu.spawn(writer.run());
         let room = Arc::new(Semaphore::new(QUEUE_BYTES));
-        Ok(Self { tenant, store, folder, published, queue, room, last_used: Mutex::new(Instant::now()) })
+        Ok(Self {
+            tenant,
+            store,
+            folder,
+            published,
+            queue,
+            room,
+            last_used: Mutex::new(Instant::now()),
+            stop,
+            writer: Mutex::new(Some(writer)),
+        })
     }
 
     /// The tenant whose table this is.
@@ -226,8 +249,19 @@ impl ActivityTable {
             self.discard(refused.0.rows).await;
             return Err(LakeError::NotStored("the table's writer has stopped; try again".into()));
         }
-        // A writer that stops drops the queue's appends unseen: they were not begun.
-        answer.await.unwrap_or_else(|_| Err(LakeError::NotStored("the table's writer has stopped; try again".into())))
+        // A writer that stops answers everything that it has not begun; only one that panics does not answer.
+        answer.await.unwrap_or_else(|_| Err(LakeError::Interrupted("the table's writer ended abnormally".into())))
+    }
+
+    /// Takes no more writes and waits until the writer has ended.
+    pub(super) async fn close(&self) {
+        self.published.mark_broken();
+        self.room.close();
+        self.stop.cancel();
+        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(Err(error)) = async { Some(writer?.await) }.await {
+            tracing::error!(tenant = %self.tenant, %error, "a table's writer ended abnormally");
+        }
     }
 
     async fn discard(&self, rows: Rows) {
@@ -242,8 +276,12 @@ impl ActivityTable {
     /// # Errors
     /// When a log entry cannot be read.
     pub async fn gained_since(&self, covered: u64, version: u64, wanted: &Wanted<'_>) -> Result<bool, LakeError> {
-        if covered >= version {
+        if covered == version {
             return Ok(false);
+        }
+        // A file from a version that is not there any more, or from long ago: cheaper made anew than looked into.
+        if covered > version || version - covered > GAINED_VERSIONS {
+            return Ok(true);
         }
         let log = self.snapshot().0.log_store();
         for v in covered + 1..=version {

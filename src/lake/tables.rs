@@ -1,6 +1,6 @@
 //! The tables that are open: opened at first use, closed when idle, opened again after a failure.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -38,6 +38,8 @@ type Slot = Arc<OnceCell<Arc<ActivityTable>>>;
 pub struct Lake {
     root: PathBuf,
     store: Arc<dyn ObjectStore>,
+    durable: DurableStore,
+    dropped: Mutex<HashSet<TenantKey>>,
     ledger: Arc<dyn Ledger>,
     options: LakeOptions,
     cpu: tokio::runtime::Handle,
@@ -71,8 +73,9 @@ impl Lake {
     ) -> Result<Self, LakeError> {
         let root = std::fs::canonicalize(dir.lake())?;
         let local = Arc::new(LocalFileSystem::new_with_prefix(&root)?);
-        let store = Arc::new(DurableStore::new(local, root.clone(), syncer));
-        Ok(Self { root, store, ledger, options, cpu, open: Mutex::default() })
+        let durable = DurableStore::new(local, root.clone(), syncer);
+        let store: Arc<dyn ObjectStore> = Arc::new(durable.clone());
+        Ok(Self { root, store, durable, dropped: Mutex::default(), ledger, options, cpu, open: Mutex::default() })
     }
 
     /// The tenant's table, opened or created when it is not open.
@@ -81,6 +84,9 @@ impl Lake {
     /// As opening a Delta table; a later call tries again.
     pub async fn table(&self, tenant: TenantKey) -> Result<Arc<ActivityTable>, LakeError> {
         let slot = {
+            if self.dropped.lock().unwrap_or_else(PoisonError::into_inner).contains(&tenant) {
+                return Err(LakeError::NotStored("the tenant was dropped".into()));
+            }
             let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
             let slot = open.entry(tenant).or_default();
             if slot.get().is_some_and(|table| table.is_broken()) {
@@ -92,6 +98,7 @@ impl Lake {
             .get_or_try_init(|| async {
                 ActivityTable::open(
                     &self.store,
+                    &self.durable,
                     tenant,
                     Arc::clone(&self.ledger),
                     self.options.commit_interval,
@@ -133,18 +140,43 @@ impl Lake {
         self.open.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
 
-    /// Deletes the tenant's folder. The caller has made sure that nobody can reach the tenant any more.
-    /// A crash leaves a part of the folder; calling it again finishes.
+    /// Deletes the tenant's folder. From the first step on its table cannot be opened and takes no
+    /// write; a commit under way ends before. A crash leaves a part of the folder; calling it again finishes.
     ///
     /// # Errors
     /// Any I/O error of deleting.
     pub async fn drop_tenant(&self, tenant: TenantKey) -> Result<(), LakeError> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner).remove(&tenant);
-        let folder = self.tenant_folder(tenant);
-        let deleted = tokio::task::spawn_blocking(move || std::fs::remove_dir_all(folder)).await?;
-        match deleted {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
-            _ => Ok(()),
+        self.dropped.lock().unwrap_or_else(PoisonError::into_inner).insert(tenant);
+        let slot = self.open.lock().unwrap_or_else(PoisonError::into_inner).remove(&tenant);
+        if let Some(table) = slot.as_ref().and_then(|slot| slot.get()) {
+            table.close().await;
         }
+        remove_folder(self.tenant_folder(tenant)).await
+    }
+
+    /// Deletes folders of tenants that are not among the given: what a request under way may have written
+    /// for a tenant while it was dropped. Returns how many there were.
+    ///
+    /// # Errors
+    /// Any I/O error of listing or deleting.
+    pub async fn remove_other_tenants(&self, keep: &[TenantKey]) -> Result<usize, LakeError> {
+        let keep: HashSet<String> = keep.iter().map(|key| key.folder()).collect();
+        let mut folders = tokio::fs::read_dir(&self.root).await?;
+        let mut removed = 0;
+        while let Some(folder) = folders.next_entry().await? {
+            let name = folder.file_name().to_string_lossy().into_owned();
+            if name.starts_with("tenant=") && !keep.contains(&name) {
+                remove_folder(folder.path()).await?;
+                removed += 1;
+            }
+        }
+        Ok(removed)
+    }
+}
+
+async fn remove_folder(folder: PathBuf) -> Result<(), LakeError> {
+    match tokio::task::spawn_blocking(move || std::fs::remove_dir_all(folder)).await? {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
+        _ => Ok(()),
     }
 }

@@ -18,6 +18,7 @@ use deltalake::kernel::{Action, Add, Transaction};
 use deltalake::protocol::{DeltaOperation, SaveMode};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::data_files::{DataFolder, Rows};
 use super::delta::{CHECKPOINT_INTERVAL, INGEST_APP, commit_properties};
@@ -108,23 +109,52 @@ pub(super) struct Writer {
     /// A failed record may have left pending answers of the next number behind. They must be
     /// forgotten before that number is committed, or they would come true.
     pub(super) pending_in_doubt: bool,
+    /// Ends the writer between two groups.
+    pub(super) stop: CancellationToken,
+}
+
+/// A writer that panics must not leave a table that looks alive and answers nobody.
+struct BrokenOnPanic(Arc<Published>);
+
+impl Drop for BrokenOnPanic {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.mark_broken();
+        }
+    }
 }
 
 impl Writer {
     /// Commits groups until the table is closed or a commit's outcome is unknown.
     pub(super) async fn run(mut self) {
+        let _guard = BrokenOnPanic(Arc::clone(&self.published));
         let mut next_commit = Instant::now();
-        while let Some(first) = self.queue.recv().await {
+        loop {
+            let first = tokio::select! {
+                first = self.queue.recv() => first,
+                () = self.stop.cancelled() => None,
+            };
+            let Some(first) = first else { return self.refuse_the_rest().await };
             tokio::time::sleep_until(next_commit).await;
             next_commit = Instant::now() + self.commit_interval;
             let group = self.form_group(first);
             if let Err(error) = self.commit(group).await {
                 tracing::error!(tenant = %self.tenant, %error, "the table is closed until it is opened again");
                 self.published.mark_broken();
-                // Queued requests were not begun: dropping them answers that nothing was stored.
-                self.queue.close();
-                return;
+                return self.refuse_the_rest().await;
             }
+        }
+    }
+
+    /// Answers what was not begun: nothing of it was stored.
+    async fn refuse_the_rest(&mut self) {
+        self.queue.close();
+        while let Some(append) = self.queue.recv().await {
+            if let Rows::Files(files) = append.rows {
+                self.folder.delete_uncommitted(&files).await;
+            }
+            // A receiver that is gone wants no answer.
+            let _ = append.reply.send(Err(LakeError::NotStored("the table's writer has stopped; try again".into())));
         }
     }
 

@@ -46,6 +46,10 @@ impl EngineOptions {
     }
 }
 
+/// Rows that a scan decodes at a time. Decoding is not counted by any memory pool, and a record may have a
+/// megabyte.
+const BATCH_ROWS: usize = 2048;
+
 /// Makes sessions over shared caches.
 #[derive(Debug)]
 pub struct QueryEngine {
@@ -105,7 +109,8 @@ impl QueryEngine {
             .with_object_store_registry(Arc::new(registry))
             .build_arc()
             .map_err(into_lake)?;
-        let mut config = SessionConfig::new().with_target_partitions(self.options.partitions);
+        let mut config =
+            SessionConfig::new().with_target_partitions(self.options.partitions).with_batch_size(BATCH_ROWS);
         let options = config.options_mut();
         options.sql_parser.enable_ident_normalization = false;
         // Evaluating filters while decoding reads wide rows only where they match.

@@ -9,7 +9,7 @@ use arrow::datatypes::{DataType, SchemaRef};
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{DFSchema, DataFusionError};
 use datafusion::execution::SessionStateBuilder;
-use datafusion::logical_expr::{Expr, ExprSchemable};
+use datafusion::logical_expr::{Cast, Expr, ExprSchemable, Operator, TryCast};
 use datafusion::prelude::{SessionConfig, SessionContext};
 
 use super::bounds::{BoundsError, WHERE_BOUNDS, check_text};
@@ -95,20 +95,56 @@ fn expression_planners() -> Vec<Arc<dyn datafusion::logical_expr::planner::ExprP
     datafusion::execution::SessionStateDefaults::default_expr_planners()
 }
 
+/// Types that a cast may give: each value is about as large as its text. A fixed-size type would allocate
+/// its size for every row of a batch.
+fn is_plain(data_type: &DataType) -> bool {
+    data_type.is_integer()
+        || data_type.is_floating()
+        || matches!(
+            data_type,
+            DataType::Boolean
+                | DataType::Utf8
+                | DataType::LargeUtf8
+                | DataType::Utf8View
+                | DataType::Date32
+                | DataType::Date64
+                | DataType::Timestamp(..)
+                | DataType::Decimal128(..)
+                | DataType::Interval(_)
+        )
+}
+
 fn check_tree(expression: &Expr) -> Result<(), WhereError> {
+    match find_unfit(expression, is_where_function).map_err(WhereError::Invalid)? {
+        None => Ok(()),
+        Some(Unfit::Forbidden(part)) => Err(WhereError::Forbidden(part)),
+        Some(Unfit::TooLarge) => Err(WhereError::TooLarge),
+    }
+}
+
+/// Why an expression may not run over rows.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Unfit {
+    /// It holds this.
+    Forbidden(String),
+    /// It has more than [`MAX_NODES`] parts.
+    TooLarge,
+}
+
+/// Looks at every part of an expression, which may call the functions of these names.
+pub(crate) fn find_unfit(expression: &Expr, is_callable: fn(&str) -> bool) -> Result<Option<Unfit>, DataFusionError> {
     let mut nodes = 0_usize;
     let mut forbidden = None;
-    let walked = expression.apply(|node| {
+    expression.apply(|node| {
         nodes += 1;
-        forbidden = forbidden_part(node);
+        forbidden = match node {
+            Expr::ScalarFunction(call) if !is_callable(call.name()) => Some(format!("the function {}", call.name())),
+            other => forbidden_part(other),
+        };
         Ok(if forbidden.is_some() { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
-    });
-    walked.map_err(WhereError::Invalid)?;
-    match forbidden {
-        Some(part) => Err(WhereError::Forbidden(part)),
-        None if nodes > MAX_NODES && !is_flat_list(expression, nodes) => Err(WhereError::TooLarge),
-        None => Ok(()),
-    }
+    })?;
+    let too_large = nodes > MAX_NODES && !is_flat_list(expression, nodes);
+    Ok(forbidden.map(Unfit::Forbidden).or(too_large.then_some(Unfit::TooLarge)))
 }
 
 /// A long `IN (…)` of literals is cheap to plan and to run, so its items do not count.
@@ -123,9 +159,14 @@ fn is_flat_list(expression: &Expr, nodes: usize) -> bool {
     walked.is_ok() && nodes - items <= MAX_NODES
 }
 
-/// What makes a node unfit; anything not known to be fit is.
+/// What makes a node unfit, whatever function it calls; anything not known to be fit is.
 fn forbidden_part(node: &Expr) -> Option<String> {
     match node {
+        // Joining texts multiplies what a row weighs, outside of every memory limit.
+        Expr::BinaryExpr(binary) if binary.op == Operator::StringConcat => Some("the operator ||".to_owned()),
+        Expr::Cast(Cast { field, .. }) | Expr::TryCast(TryCast { field, .. }) if !is_plain(field.data_type()) => {
+            Some(format!("a cast to {}", field.data_type()))
+        }
         Expr::Column(_)
         | Expr::Literal(..)
         | Expr::BinaryExpr(_)
@@ -145,16 +186,16 @@ fn forbidden_part(node: &Expr) -> Option<String> {
         | Expr::Case(_)
         | Expr::Cast(_)
         | Expr::TryCast(_)
+        | Expr::ScalarFunction(_)
         | Expr::InList(_) => None,
-        Expr::ScalarFunction(call) if is_where_function(call.name()) => None,
-        Expr::ScalarFunction(call) => Some(format!("the function {}", call.name())),
         Expr::AggregateFunction(_) => Some("an aggregate".to_owned()),
         Expr::WindowFunction(_) => Some("a window function".to_owned()),
         Expr::Exists(_) | Expr::InSubquery(_) | Expr::ScalarSubquery(_) | Expr::SetComparison(_) => {
             Some("a subquery".to_owned())
         }
         Expr::Placeholder(_) => Some("a parameter".to_owned()),
-        _ => Some("this kind of expression".to_owned()),
+        Expr::Alias(alias) => forbidden_part(&alias.expr),
+        other => Some(format!("a part of kind {}", other.variant_name())),
     }
 }
 
@@ -176,6 +217,9 @@ mod tests {
             "CAST(asn AS varchar) = '1'",
             "activityId > 'a' AND day >= '2026-01-01'",
             "user = 'x' -- a remark",
+            "length(fileName) > 3 AND char_length(fileName) < 100",
+            "EXTRACT(hour FROM to_timestamp_millis(timeStamp)) < 6",
+            "substring(fileName from 1 for 2) = 'ab' AND trim(user) <> ''",
         ] {
             assert!(parse_where(text).is_ok(), "{text}: {:?}", parse_where(text));
         }
@@ -208,6 +252,10 @@ mod tests {
             "1=1; DROP TABLE activities",
             "1=1 UNION SELECT 1",
             "$1 = 'x'",
+            "arrow_cast(fileName, 'FixedSizeBinary(2147483647)') IS NULL",
+            "levenshtein(fileName, url) > 3",
+            "length(url||url||url) > 0",
+            "CAST(fileName AS BYTEA) IS NULL",
             "asn = 1 ORDER BY 1",
             "true LIMIT 1",
             "activities.asn = other.asn",

@@ -2,8 +2,11 @@
 
 use sqlx::{FromRow, SqliteConnection};
 
-use super::RegistryError;
+use super::rows::{TextList, text_list};
+use super::{RegistryError, modified_clock};
 use crate::domain::anomaly::AnomalyId;
+use crate::domain::incident::IncidentStatus;
+use crate::domain::incident_group::category_key;
 use crate::domain::tenant::TenantKey;
 use crate::domain::user_key::user_key;
 
@@ -28,6 +31,14 @@ pub struct NewAnomaly {
     pub reason: Option<String>,
     /// What the user did, in words.
     pub activity: Option<String>,
+    /// The measured value that was out of the ordinary, in whatever unit the category has.
+    pub value: Option<f64>,
+    /// Cloud services that it concerns.
+    pub service_names: Vec<String>,
+    /// Connected instance of the service.
+    pub instance_id: Option<i64>,
+    /// Name of that instance.
+    pub instance_name: Option<String>,
     /// When it counts as created, ms since epoch: delay and recency count from here.
     pub created_at_ms: i64,
 }
@@ -46,6 +57,10 @@ impl NewAnomaly {
             source: None,
             reason: None,
             activity: None,
+            value: None,
+            service_names: Vec::new(),
+            instance_id: None,
+            instance_name: None,
             created_at_ms,
         }
     }
@@ -80,23 +95,64 @@ pub struct Anomaly {
     pub reason: Option<String>,
     /// What the user did, in words.
     pub activity: Option<String>,
+    /// The measured value that was out of the ordinary.
+    pub value: Option<f64>,
+    /// Cloud services that it concerns.
+    #[sqlx(try_from = "TextList")]
+    pub service_names: Vec<String>,
+    /// Connected instance of the service.
+    pub instance_id: Option<i64>,
+    /// Name of that instance.
+    pub instance_name: Option<String>,
+    /// The form of `category` that comparisons use.
+    pub category_key: Option<String>,
+    /// How far people have come with it.
+    #[sqlx(try_from = "String")]
+    pub status: IncidentStatus,
     /// When it counts as created, ms since epoch.
     pub created_at_ms: i64,
-    /// When it was last changed, ms since epoch.
+    /// When it was last changed, ms since epoch: the tenant's clock of modifications.
     pub modified_at_ms: i64,
+    /// When something last changed that matters to whoever handles it, ms since epoch.
+    pub significant_at_ms: i64,
 }
 
-/// Stores an anomaly and its evidence, which is pending.
+impl Anomaly {
+    /// What it was, or would be, created from.
+    #[must_use]
+    pub fn fields(&self) -> NewAnomaly {
+        NewAnomaly {
+            user: self.user.clone(),
+            from_ms: self.from_ms,
+            to_ms: self.to_ms,
+            where_sql: self.where_sql.clone(),
+            score: self.score,
+            category: self.category.clone(),
+            source: self.source.clone(),
+            reason: self.reason.clone(),
+            activity: self.activity.clone(),
+            value: self.value,
+            service_names: self.service_names.clone(),
+            instance_id: self.instance_id,
+            instance_name: self.instance_name.clone(),
+            created_at_ms: self.created_at_ms,
+        }
+    }
+}
+
+/// Stores an anomaly and its evidence, which is pending. `now_ms` is read inside the transaction.
 pub async fn create(
     conn: &mut SqliteConnection,
     tenant: TenantKey,
     new: &NewAnomaly,
     now_ms: i64,
 ) -> Result<Anomaly, RegistryError> {
+    let modified_at_ms = modified_clock::stamp(conn, tenant, now_ms).await?;
     let anomaly: Anomaly = sqlx::query_as(
         "INSERT INTO anomalies (tenant_id, incarnation, user, user_key, from_ms, to_ms, where_sql, score, category,
-             source, reason, activity, created_at_ms, modified_at_ms)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING *",
+             category_key, source, reason, activity, value, service_names, instance_id, instance_name, created_at_ms,
+             modified_at_ms, significant_at_ms)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING *",
     )
     .bind(tenant.id.get())
     .bind(tenant.incarnation)
@@ -107,11 +163,17 @@ pub async fn create(
     .bind(new.where_sql.as_deref())
     .bind(new.score)
     .bind(new.category.as_deref())
+    .bind(new.category.as_deref().map(category_key))
     .bind(new.source.as_deref())
     .bind(new.reason.as_deref())
     .bind(new.activity.as_deref())
+    .bind(new.value)
+    .bind(text_list(&new.service_names))
+    .bind(new.instance_id)
+    .bind(new.instance_name.as_deref())
     .bind(new.created_at_ms)
-    .bind(now_ms)
+    .bind(modified_at_ms)
+    .bind(modified_at_ms)
     .fetch_one(&mut *conn)
     .await?;
     sqlx::query("INSERT INTO evidence (anomaly_id, tenant_id, incarnation, created_at_ms) VALUES (?, ?, ?, ?)")
@@ -134,18 +196,31 @@ pub async fn get(
     Ok(anomaly.bind(id.get()).bind(tenant.id.get()).bind(tenant.incarnation).fetch_optional(conn).await?)
 }
 
-/// A page of the tenant's anomalies, highest id first, below `before` when given.
+/// A page of the tenant's anomalies, highest id first: those below `before` and of this status, when given.
 pub async fn list(
     conn: &mut SqliteConnection,
     tenant: TenantKey,
     before: Option<AnomalyId>,
+    status: Option<IncidentStatus>,
     limit: u32,
 ) -> Result<Vec<Anomaly>, RegistryError> {
-    let page = sqlx::query_as(
-        "SELECT * FROM anomalies WHERE tenant_id = ? AND incarnation = ? AND id < ? ORDER BY id DESC LIMIT ?",
-    );
+    // Two statements, so that each runs along its own index.
+    let page = match status {
+        None => sqlx::query_as(
+            "SELECT * FROM anomalies WHERE tenant_id = ?1 AND incarnation = ?2 AND id < ?3 ORDER BY id DESC LIMIT ?4",
+        ),
+        Some(_) => sqlx::query_as(
+            "SELECT * FROM anomalies WHERE tenant_id = ?1 AND incarnation = ?2 AND id < ?3 AND status = ?5
+             ORDER BY id DESC LIMIT ?4",
+        ),
+    };
     let before = before.map_or(i64::MAX, AnomalyId::get);
-    Ok(page.bind(tenant.id.get()).bind(tenant.incarnation).bind(before).bind(limit).fetch_all(conn).await?)
+    let page = page.bind(tenant.id.get()).bind(tenant.incarnation).bind(before).bind(limit);
+    let page = match status {
+        None => page,
+        Some(status) => page.bind(status.as_str()),
+    };
+    Ok(page.fetch_all(conn).await?)
 }
 
 #[cfg(test)]
@@ -178,7 +253,7 @@ mod tests {
         let mut conn = t.registry.read().await.unwrap();
         assert!(get(&mut conn, a, second.id).await.unwrap().is_none());
         assert_eq!(get(&mut conn, b, second.id).await.unwrap().as_ref(), Some(&second));
-        assert_eq!(list(&mut conn, b, None, 10).await.unwrap(), [second]);
+        assert_eq!(list(&mut conn, b, None, None, 10).await.unwrap(), [second]);
         let state = evidence::get(&mut conn, a, first.id).await.unwrap().unwrap().state();
         assert_eq!(state, evidence::EvidenceState::Pending);
     }
@@ -195,7 +270,7 @@ mod tests {
         let mut conn = t.registry.read().await.unwrap();
         let mut found = Vec::new();
         loop {
-            let page = list(&mut conn, a, found.last().copied(), 3).await.unwrap();
+            let page = list(&mut conn, a, found.last().copied(), None, 3).await.unwrap();
             if page.is_empty() {
                 break;
             }

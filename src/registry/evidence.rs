@@ -1,9 +1,9 @@
 //! Evidence: which file holds an anomaly's activities, and how making it goes.
 
-use sqlx::{FromRow, SqliteConnection};
+use sqlx::{Connection, FromRow, SqliteConnection};
 
 use super::RegistryError;
-use super::anomalies::Anomaly;
+use super::anomalies::{self, Anomaly};
 use super::settings::Limits;
 use crate::domain::anomaly::AnomalyId;
 use crate::domain::tenant::TenantKey;
@@ -171,18 +171,21 @@ pub async fn commit_file(
     Ok(update.rows_affected() > 0)
 }
 
-/// Counts a failed attempt and uses up its number; an older file stays recorded.
+/// Counts a failed attempt and uses up its number; an older file stays recorded. Changes nothing when the
+/// anomaly is gone or its evidence was reset meanwhile: that failure says nothing about the next attempt.
 pub async fn record_failure(
     conn: &mut SqliteConnection,
     tenant: TenantKey,
     id: AnomalyId,
+    number: i64,
     reason: &str,
     next_attempt_at_ms: i64,
 ) -> Result<(), RegistryError> {
     sqlx::query(
-        "UPDATE evidence SET number = number + 1, attempts = attempts + 1, last_error = ?, next_attempt_at_ms = ?
-         WHERE anomaly_id = ? AND tenant_id = ? AND incarnation = ?",
+        "UPDATE evidence SET number = ?1, attempts = attempts + 1, last_error = ?2, next_attempt_at_ms = ?3
+         WHERE anomaly_id = ?4 AND tenant_id = ?5 AND incarnation = ?6 AND number < ?1",
     )
+    .bind(number)
     .bind(reason)
     .bind(next_attempt_at_ms)
     .bind(id.get())
@@ -191,6 +194,77 @@ pub async fn record_failure(
     .execute(conn)
     .await?;
     Ok(())
+}
+
+/// Makes evidence pending again, after a change of what belongs to it: forgets the file and the
+/// failures, and uses up the number of an attempt that may be under way. Returns the forgotten file, which
+/// is garbage once the transaction is committed.
+pub(super) async fn reset(
+    conn: &mut SqliteConnection,
+    tenant: TenantKey,
+    id: AnomalyId,
+) -> Result<Option<String>, RegistryError> {
+    let Some(before) = get(conn, tenant, id).await? else { return Ok(None) };
+    sqlx::query(
+        "UPDATE evidence SET number = number + 1, file = NULL, rows = NULL, bytes = NULL, sha256 = NULL,
+             lake_version = NULL, row_cap = NULL, made_at_ms = NULL, attempts = 0, last_error = NULL,
+             next_attempt_at_ms = 0
+         WHERE anomaly_id = ?",
+    )
+    .bind(id.get())
+    .execute(conn)
+    .await?;
+    Ok(before.file.map(|file| file.file))
+}
+
+/// Forgets a file that is not there, if it is still the recorded one.
+pub async fn forget_file(
+    conn: &mut SqliteConnection,
+    tenant: TenantKey,
+    id: AnomalyId,
+    number: i64,
+) -> Result<(), RegistryError> {
+    if get(conn, tenant, id).await?.is_some_and(|recorded| recorded.number == number) {
+        reset(conn, tenant, id).await?;
+    }
+    Ok(())
+}
+
+/// Says that a file is complete up to a later version of the activities table: the versions between brought
+/// nothing that belongs to it.
+pub async fn advance(
+    conn: &mut SqliteConnection,
+    tenant: TenantKey,
+    id: AnomalyId,
+    number: i64,
+    lake_version: i64,
+) -> Result<(), RegistryError> {
+    sqlx::query(
+        "UPDATE evidence SET lake_version = MAX(lake_version, ?1)
+         WHERE anomaly_id = ?2 AND tenant_id = ?3 AND incarnation = ?4 AND number = ?5 AND file IS NOT NULL",
+    )
+    .bind(lake_version)
+    .bind(id.get())
+    .bind(tenant.id.get())
+    .bind(tenant.incarnation)
+    .bind(number)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// The tenant's anomaly and its evidence as of one moment, so that the evidence's number stands for the
+/// anomaly's definition.
+pub async fn with_anomaly(
+    conn: &mut SqliteConnection,
+    tenant: TenantKey,
+    id: AnomalyId,
+) -> Result<Option<(Anomaly, Evidence)>, RegistryError> {
+    let mut moment = conn.begin().await?;
+    let anomaly = anomalies::get(&mut moment, tenant, id).await?;
+    let evidence = get(&mut moment, tenant, id).await?;
+    moment.rollback().await?;
+    Ok(anomaly.zip(evidence))
 }
 
 /// Names of all evidence files of a tenant that are in use; any other file in its folder that is older
@@ -226,140 +300,4 @@ pub async fn due_without_file(
     .fetch_all(conn)
     .await?;
     Ok(due)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::registry::anomalies::{self, NewAnomaly};
-    use crate::registry::settings::{self, Overrides, SettingsChange};
-    use crate::registry::tenants::TenantError;
-    use crate::registry::testing::TestRegistry;
-
-    async fn add(t: &TestRegistry, tenant: TenantKey, created_at_ms: i64) -> AnomalyId {
-        let new = NewAnomaly::of_user("u", 0, 1, created_at_ms);
-        let write = t
-            .registry
-            .write(move |conn| Box::pin(async move { anomalies::create(conn, tenant, &new, created_at_ms).await }));
-        write.await.unwrap().id
-    }
-
-    fn file(number: i64) -> EvidenceFile {
-        EvidenceFile {
-            number,
-            file: format!("day=2026-01-01/1-{number}.parquet"),
-            rows: 11,
-            bytes: 1234,
-            sha256: "ab".repeat(32),
-            lake_version: 9,
-            row_cap: 100_000,
-            made_at_ms: 77,
-        }
-    }
-
-    async fn commit(t: &TestRegistry, tenant: TenantKey, id: AnomalyId, made: EvidenceFile) -> bool {
-        t.registry.write(move |conn| Box::pin(async move { commit_file(conn, tenant, id, &made).await })).await.unwrap()
-    }
-
-    async fn fail(t: &TestRegistry, tenant: TenantKey, id: AnomalyId, next_ms: i64) {
-        let write = t
-            .registry
-            .write(move |conn| Box::pin(async move { record_failure(conn, tenant, id, "no memory", next_ms).await }));
-        write.await.unwrap();
-    }
-
-    async fn read(t: &TestRegistry, tenant: TenantKey, id: AnomalyId) -> Evidence {
-        get(&mut t.registry.read().await.unwrap(), tenant, id).await.unwrap().unwrap()
-    }
-
-    #[tokio::test]
-    async fn numbers_only_rise_and_the_late_attempt_loses() {
-        let t = TestRegistry::new().await;
-        let (a, b) = (t.tenant(1).await, t.tenant(2).await);
-        let id = add(&t, a, 0).await;
-        assert!(!commit(&t, b, id, file(1)).await, "another tenant's anomaly");
-        assert!(commit(&t, a, id, file(1)).await);
-        assert!(!commit(&t, a, id, file(1)).await);
-        fail(&t, a, id, 5).await;
-        let after_failure = read(&t, a, id).await;
-        assert_eq!((after_failure.next_number(), after_failure.attempts), (3, 1));
-        assert_eq!(after_failure.state(), EvidenceState::Ready);
-        assert!(!commit(&t, a, id, file(2)).await);
-        assert!(commit(&t, a, id, file(3)).await);
-        let evidence = read(&t, a, id).await;
-        assert_eq!(evidence.file, Some(file(3)));
-        assert_eq!((evidence.attempts, evidence.last_error), (0, None));
-        let mut conn = t.registry.read().await.unwrap();
-        assert_eq!(all_files(&mut conn, a).await.unwrap(), [file(3).file]);
-        assert!(all_files(&mut conn, b).await.unwrap().is_empty());
-        assert!(get(&mut conn, b, id).await.unwrap().is_none());
-    }
-
-    #[tokio::test]
-    async fn the_third_failure_is_final() {
-        let t = TestRegistry::new().await;
-        let a = t.tenant(1).await;
-        let id = add(&t, a, 0).await;
-        for expected in [EvidenceState::Pending, EvidenceState::Pending, EvidenceState::Failed] {
-            fail(&t, a, id, 0).await;
-            assert_eq!(read(&t, a, id).await.state(), expected);
-        }
-        assert_eq!(read(&t, a, id).await.last_error.as_deref(), Some("no memory"));
-        let defaults = Limits { availability_delay_ms: 0, ..Limits::default() };
-        let mut conn = t.registry.read().await.unwrap();
-        assert!(due_without_file(&mut conn, &defaults, 1, 10).await.unwrap().is_empty());
-    }
-
-    #[tokio::test]
-    async fn due_is_each_tenants_own_rule() {
-        let t = TestRegistry::new().await;
-        let (a, b) = (t.tenant(1).await, t.tenant(2).await);
-        let set = async |tenant: TenantKey, anomalous_activity, availability_delay_ms, now_ms| {
-            let overrides = Overrides { availability_delay_ms, ..Default::default() };
-            let change =
-                SettingsChange { anomalous_activity: Some(anomalous_activity), overrides, ..Default::default() };
-            let update = t.registry.try_write(move |conn| {
-                Box::pin(async move {
-                    settings::update(conn, tenant.id, &change, &Limits::default(), now_ms).await?;
-                    Ok::<_, TenantError>(())
-                })
-            });
-            update.await.unwrap();
-        };
-        set(a, true, None, 0).await;
-        set(b, true, Some(5), 50).await;
-        let defaults = Limits { availability_delay_ms: 100, recency_ms: 1000, ..Limits::default() };
-        let (of_a, of_b) = (add(&t, a, 50).await, add(&t, b, 50).await);
-        let due = |now_ms| {
-            let t = &t;
-            async move {
-                let mut conn = t.registry.read().await.unwrap();
-                let due = due_without_file(&mut conn, &defaults, now_ms, 10).await.unwrap();
-                due.iter().map(|a| a.id).collect::<Vec<_>>()
-            }
-        };
-        assert_eq!(due(54).await, []);
-        assert_eq!(due(55).await, [of_b]);
-        assert_eq!(due(149).await, [of_b]);
-        assert_eq!(due(150).await, [of_a, of_b]);
-        assert_eq!(due(1050).await, [of_a, of_b]);
-        assert_eq!(due(1051).await, []);
-        fail(&t, b, of_b, 160).await;
-        assert_eq!(due(159).await, [of_a]);
-        assert_eq!(due(160).await, [of_a, of_b]);
-        assert!(commit(&t, a, of_a, file(1)).await);
-        assert_eq!(due(160).await, [of_b]);
-        set(b, false, None, 160).await;
-        assert_eq!(due(160).await, [], "the feature is off");
-        set(b, true, None, 51).await;
-        assert_eq!(due(160).await, [], "created before the feature was switched on");
-        set(b, false, None, 51).await;
-        set(b, true, None, 50).await;
-        assert_eq!(due(160).await, [of_b]);
-        let drop = t
-            .registry
-            .try_write(move |conn| Box::pin(async move { super::super::tenants::begin_drop(conn, b.id).await }));
-        drop.await.unwrap();
-        assert_eq!(due(160).await, []);
-    }
 }

@@ -125,7 +125,10 @@ pub(super) async fn migrate(conn: &mut SqliteConnection) -> Result<(), RegistryE
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::registry::Registry;
+    use crate::domain::incident::IncidentStatus;
+    use crate::registry::anomalies::{self, NewAnomaly};
+    use crate::registry::incidents::{self, IncidentFilter};
+    use crate::registry::{Registry, modified_clock, tenants};
 
     async fn set_mark(path: &Path, sql: &'static str) {
         let mut conn = connect_options(path).connect().await.unwrap();
@@ -196,5 +199,38 @@ mod tests {
         assert_eq!(std::fs::read(&other).unwrap(), before);
 
         assert!(matches!(Registry::open(&dir.path().join("no/such")).await, Err(RegistryError::Open { .. })));
+    }
+
+    #[tokio::test]
+    async fn anomalies_of_the_first_version_become_incidents() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("registry.sqlite");
+        let mut conn = connect_options(&path).create_if_missing(true).connect().await.unwrap();
+        MIGRATIONS.run_to(1, &mut conn).await.unwrap();
+        for sql in [
+            "INSERT INTO tenants (tenant_id, incarnation, name, created_at_ms, state) VALUES (7, 1, 'a', 0, 'active')",
+            "INSERT INTO anomalies (tenant_id, incarnation, where_sql, from_ms, to_ms, category, created_at_ms, modified_at_ms)
+             VALUES (7, 1, 'TRUE', 0, 1, ' Data Access', 5, 60), (7, 1, 'TRUE', 0, 1, NULL, 5, 50)",
+        ] {
+            sqlx::query(sql).execute(&mut conn).await.unwrap();
+        }
+        conn.close().await.unwrap();
+
+        let registry = Registry::open(&path).await.unwrap();
+        let tenant = registry.write(|conn| Box::pin(tenants::list(conn))).await.unwrap()[0].key;
+        let end_ms = registry.write(move |conn| Box::pin(modified_clock::close(conn, tenant, 60))).await.unwrap();
+        let filter = IncidentFilter::default();
+        let mut conn = registry.read().await.unwrap();
+        let page = incidents::page(&mut conn, tenant, &filter, end_ms + 1, 10).await.unwrap();
+        let found: Vec<_> =
+            page.into_iter().map(|i| (i.anomaly.significant_at_ms, i.anomaly.status, i.anomaly.category_key)).collect();
+        let key = Some("data access".to_owned());
+        assert_eq!(found, [(50, IncidentStatus::New, None), (60, IncidentStatus::New, key)]);
+        let next = registry
+            .write(move |conn| {
+                Box::pin(async move { anomalies::create(conn, tenant, &NewAnomaly::of_user("u", 0, 1, 0), 60).await })
+            })
+            .await;
+        assert_eq!(next.unwrap().modified_at_ms, 61, "times given before are closed");
     }
 }

@@ -7,13 +7,21 @@
 //! Rule for two stores: the lake is made durable first, a registry transaction is the commit point.
 
 pub mod anomalies;
+pub mod anomaly_changes;
 pub mod audit;
 mod error;
 pub mod evidence;
+#[cfg(test)]
+mod evidence_tests;
 mod format;
 pub mod idempotency;
+pub mod incidents;
+#[cfg(test)]
+mod incidents_tests;
+pub mod modified_clock;
 pub mod roles;
 mod rows;
+pub mod sessions;
 pub mod settings;
 pub mod tenants;
 #[cfg(test)]

@@ -36,3 +36,21 @@ impl FromRow<'_, SqliteRow> for TenantKey {
         Ok(Self { id, incarnation: row.try_get("incarnation")? })
     }
 }
+
+/// A list of texts, stored as a JSON array so that SQL can look into it.
+#[derive(sqlx::Type)]
+#[sqlx(transparent)]
+pub(super) struct TextList(String);
+
+impl TryFrom<TextList> for Vec<String> {
+    type Error = serde_json::Error;
+
+    fn try_from(list: TextList) -> Result<Self, Self::Error> {
+        serde_json::from_str(&list.0)
+    }
+}
+
+/// The stored form of a list of texts; also the form in which a statement takes one for `json_each`.
+pub(super) fn text_list<T: AsRef<str>>(texts: &[T]) -> String {
+    texts.iter().map(AsRef::as_ref).collect::<serde_json::Value>().to_string()
+}

@@ -1,10 +1,13 @@
 //! Tenants and their lives: created, dropped in two steps, created again as a new incarnation.
 
+use std::time::Duration;
+
 use sqlx::{FromRow, SqliteConnection};
 
 use super::RegistryError;
 use super::settings::Overrides;
 use crate::domain::tenant::{TenantId, TenantKey};
+use crate::domain::time_text::format_span;
 
 /// Where a tenant is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::Type)]
@@ -60,7 +63,7 @@ pub enum TenantError {
         value: i64,
     },
     /// Anomalies would be exportable for longer than their activities are kept.
-    #[error("recency ({recency_ms} ms) may not exceed activity retention ({activity_retention_ms} ms)")]
+    #[error("recency ({}) may not exceed activity retention ({})", span(*recency_ms), span(*activity_retention_ms))]
     RecencyExceedsRetention {
         /// The recency that would apply, in ms.
         recency_ms: i64,
@@ -76,6 +79,10 @@ impl From<sqlx::Error> for TenantError {
     fn from(error: sqlx::Error) -> Self {
         Self::Registry(error.into())
     }
+}
+
+fn span(ms: i64) -> String {
+    format_span(Duration::from_millis(ms.unsigned_abs()))
 }
 
 /// Creates a tenant with the feature off and no overrides. An id that was dropped gets its next incarnation.
@@ -161,6 +168,7 @@ pub async fn finish_drop(conn: &mut SqliteConnection, key: TenantKey, now_ms: i6
         "DELETE FROM evidence WHERE tenant_id = ? AND incarnation = ?",
         "DELETE FROM evidence_usage WHERE tenant_id = ? AND incarnation = ?",
         "DELETE FROM anomalies WHERE tenant_id = ? AND incarnation = ?",
+        "DELETE FROM modified_clock WHERE tenant_id = ? AND incarnation = ?",
         "DELETE FROM tokens WHERE tenant_id = ? AND incarnation = ?",
         "DELETE FROM user_roles WHERE tenant_id = ? AND incarnation = ?",
         "DELETE FROM idempotency WHERE tenant_id = ? AND incarnation = ?",
@@ -249,6 +257,7 @@ mod tests {
         for (table, rows) in [
             ("SELECT COUNT(*) FROM anomalies", 1_i64),
             ("SELECT COUNT(*) FROM evidence", 1),
+            ("SELECT COUNT(*) FROM modified_clock", 1),
             ("SELECT COUNT(*) FROM tokens", 1),
             ("SELECT COUNT(*) FROM user_roles", 1),
             ("SELECT COUNT(*) FROM users", 1),

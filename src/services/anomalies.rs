@@ -2,22 +2,29 @@
 
 use std::sync::Arc;
 
-use super::Services;
 use super::auth::Actor;
 use super::evidence::{EvidenceError, chain};
+use super::{Services, audit_entry};
 use crate::domain::anomaly::AnomalyId;
+use crate::domain::incident::IncidentStatus;
 use crate::domain::time_text::format_time;
 use crate::query::predicate::{WhereError, parse_where};
-use crate::registry::RegistryError;
 use crate::registry::anomalies::{self, Anomaly, NewAnomaly};
 use crate::registry::evidence::{self, Evidence};
 use crate::registry::tenants::Tenant;
+use crate::registry::{RegistryError, audit};
 
 /// A creation time may lie this far ahead of the server's clock, in ms: 5 minutes.
 const MAX_AHEAD_MS: i64 = 300_000;
 
 /// Longest text of one field, in bytes.
 const MAX_TEXT_BYTES: usize = 4096;
+
+/// Most services of one anomaly.
+const MAX_SERVICES: usize = 64;
+
+/// Longest name of a service, in bytes.
+const MAX_SERVICE_BYTES: usize = 256;
 
 /// Why an anomaly is refused; nothing was stored.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +37,9 @@ pub enum AnomalyError {
         /// What is wrong and what would be right.
         problem: String,
     },
+    /// The tenant has no such anomaly.
+    #[error("there is no such anomaly")]
+    Unknown,
     /// The condition is refused.
     #[error(transparent)]
     Where(#[from] WhereError),
@@ -41,11 +51,12 @@ pub enum AnomalyError {
     Registry(#[from] RegistryError),
 }
 
-fn field(field: &'static str, problem: impl Into<String>) -> AnomalyError {
+pub(super) fn field(field: &'static str, problem: impl Into<String>) -> AnomalyError {
     AnomalyError::Field { field, problem: problem.into() }
 }
 
-fn check(new: &NewAnomaly, now_ms: i64) -> Result<(), AnomalyError> {
+/// Checks what can be said of an anomaly's fields without looking at a clock or at `where`.
+pub(super) fn check(new: &NewAnomaly) -> Result<(), AnomalyError> {
     match &new.user {
         None if new.where_sql.is_none() => return Err(field("user", "or `where` is needed to choose activities")),
         Some(user) if user.trim().is_empty() => return Err(field("user", "is empty; leave it out for any user")),
@@ -55,11 +66,10 @@ fn check(new: &NewAnomaly, now_ms: i64) -> Result<(), AnomalyError> {
         let (from, to) = (format_time(new.from_ms), format_time(new.to_ms));
         return Err(field("from", format!("({from}) must lie before `to` ({to})")));
     }
-    if new.created_at_ms > now_ms + MAX_AHEAD_MS {
-        return Err(field("createdAt", "may lie at most 5 minutes ahead of the server's clock"));
-    }
-    if new.score.is_some_and(|score| !score.is_finite()) {
-        return Err(field("score", "must be a finite number"));
+    for (name, number) in [("score", new.score), ("value", new.value)] {
+        if number.is_some_and(|number| !number.is_finite()) {
+            return Err(field(name, "must be a finite number"));
+        }
     }
     let texts = [
         ("user", &new.user),
@@ -67,11 +77,21 @@ fn check(new: &NewAnomaly, now_ms: i64) -> Result<(), AnomalyError> {
         ("source", &new.source),
         ("reason", &new.reason),
         ("activity", &new.activity),
+        ("instanceName", &new.instance_name),
     ];
     for (name, text) in texts {
         if text.as_ref().is_some_and(|text| text.len() > MAX_TEXT_BYTES) {
             return Err(field(name, format!("has more than {MAX_TEXT_BYTES} bytes")));
         }
+    }
+    if new.service_names.len() > MAX_SERVICES {
+        return Err(field("serviceNames", format!("has more than {MAX_SERVICES} names")));
+    }
+    if new.service_names.iter().any(|name| name.trim().is_empty() || name.len() > MAX_SERVICE_BYTES) {
+        return Err(field(
+            "serviceNames",
+            format!("has a name that is empty or longer than {MAX_SERVICE_BYTES} bytes"),
+        ));
     }
     Ok(())
 }
@@ -87,29 +107,33 @@ impl Services {
         tenant: &Tenant,
         new: NewAnomaly,
     ) -> Result<Anomaly, AnomalyError> {
-        let now_ms = self.clock.now_ms();
-        check(&new, now_ms)?;
-        if let Some(condition) = new.where_sql.clone() {
-            self.cpu.spawn(async move { parse_where(&condition).map(drop) }).await??;
+        check(&new)?;
+        if new.created_at_ms > self.clock.now_ms() + MAX_AHEAD_MS {
+            return Err(field("createdAt", "may lie at most 5 minutes ahead of the server's clock"));
         }
-        let key = tenant.key;
-        let entry_of = {
-            let actor = actor.clone();
-            move |anomaly: &Anomaly| {
-                super::audit_entry(&actor, now_ms, Some(key), "anomaly.create", anomaly.id.to_string())
-            }
-        };
+        self.check_where(new.where_sql.as_deref()).await?;
+        let (key, actor, clock) = (tenant.key, actor.clone(), Arc::clone(&self.clock));
         let anomaly = self
             .registry
             .write(move |conn| {
                 Box::pin(async move {
+                    let now_ms = clock.now_ms();
                     let anomaly = anomalies::create(conn, key, &new, now_ms).await?;
-                    crate::registry::audit::append(conn, &entry_of(&anomaly)).await?;
+                    let target = anomaly.id.to_string();
+                    audit::append(conn, &audit_entry(&actor, now_ms, Some(key), "anomaly.create", target)).await?;
                     Ok(anomaly)
                 })
             })
             .await?;
         Ok(anomaly)
+    }
+
+    /// Checks a condition, on the CPU runtime: planning recurses.
+    pub(super) async fn check_where(&self, condition: Option<&str>) -> Result<(), AnomalyError> {
+        if let Some(condition) = condition.map(str::to_owned) {
+            self.cpu.spawn(async move { parse_where(&condition).map(drop) }).await??;
+        }
+        Ok(())
     }
 
     /// The tenant's anomaly of this id with its evidence; those of other tenants do not exist here.
@@ -127,7 +151,7 @@ impl Services {
         Ok(Some((anomaly, evidence)))
     }
 
-    /// A page of the tenant's anomalies, newest id first, below `before` when given.
+    /// A page of the tenant's anomalies, newest id first: those below `before` and of this status, when given.
     ///
     /// # Errors
     /// When the registry fails.
@@ -135,11 +159,12 @@ impl Services {
         &self,
         tenant: &Tenant,
         before: Option<AnomalyId>,
+        status: Option<IncidentStatus>,
         limit: u32,
     ) -> Result<Vec<(Anomaly, Option<Evidence>)>, RegistryError> {
         let mut conn = self.registry.read().await?;
         let mut page = Vec::new();
-        for anomaly in anomalies::list(&mut conn, tenant.key, before, limit).await? {
+        for anomaly in anomalies::list(&mut conn, tenant.key, before, status, limit).await? {
             let evidence = evidence::get(&mut conn, tenant.key, anomaly.id).await?;
             page.push((anomaly, evidence));
         }

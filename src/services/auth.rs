@@ -7,8 +7,11 @@
 
 mod credential;
 mod error;
+mod issue;
 mod passwords;
+mod sessions;
 mod throttle;
+mod token_text;
 mod tokens;
 mod users;
 mod verified;
@@ -19,9 +22,10 @@ use std::sync::Arc;
 use moka::sync::Cache;
 use tokio_util::task::TaskTracker;
 
-pub use credential::{Actor, AuthRequest, Credential, Principal, PrincipalKind, Secret};
+pub use credential::{Actor, AuthRequest, Credential, Principal, PrincipalKind, Secret, TokenPlace};
 pub use error::{AdminError, AuthError};
-pub use tokens::{API_TOKEN_PREFIX, CreatedToken, NewApiToken};
+pub use sessions::{Session, SessionGrant, SessionRequest, TokenLifetimes};
+pub use tokens::{CreatedToken, NewApiToken};
 pub use users::{MIN_PASSWORD_CHARS, UserSummary};
 
 use crate::domain::clock::Clock;
@@ -39,6 +43,7 @@ pub struct Authenticator {
     throttle: Arc<Throttle>,
     verified: VerifiedCache,
     flights: Arc<Flights>,
+    lifetimes: TokenLifetimes,
     /// When each token's last use was last noted, ms since epoch.
     last_used: Cache<i64, i64>,
     background: TaskTracker,
@@ -58,9 +63,16 @@ impl Authenticator {
             throttle: Arc::default(),
             verified: VerifiedCache::new()?,
             flights: Arc::default(),
+            lifetimes: TokenLifetimes::default(),
             last_used: tokens::last_used_cache(),
             background: TaskTracker::new(),
         })
+    }
+
+    /// The service with other lifetimes of the tokens that users get.
+    #[must_use]
+    pub fn with_lifetimes(self, lifetimes: TokenLifetimes) -> Self {
+        Self { lifetimes, ..self }
     }
 
     /// Tells who a request comes from and in which tenant it acts.
@@ -73,7 +85,7 @@ impl Authenticator {
                 let user = self.verified_user(&email, password, request.peer).await?;
                 user.in_tenant(request.tenant)
             }
-            Credential::ApiToken(text) => self.api_token(&text, request.tenant).await,
+            Credential::Token { text, place } => self.token(&text, place.kinds(), request.tenant).await,
         }
     }
 
@@ -141,9 +153,12 @@ impl Authenticator {
             return Err(AuthError::InvalidCredentials);
         };
         let grants = roles::of_user(&mut conn, user.id).await?;
-        Ok(VerifiedUser { email: user.email.into(), grants, generation, at_ms })
+        let (email, password_hash) = (user.email.into(), Secret::new(user.password_hash));
+        Ok(VerifiedUser { id: user.id, email, password_hash, grants, generation, at_ms })
     }
 }
 
+#[cfg(test)]
+mod session_tests;
 #[cfg(test)]
 mod tests;

@@ -10,6 +10,7 @@ use object_store::ObjectStoreExt;
 
 use super::Services;
 use super::room::NoRoom;
+use crate::domain::anomaly::AnomalyId;
 use crate::lake::error::LakeError;
 use crate::lake::evidence_files::{evidence_path, write_evidence};
 use crate::lake::table::ActivityTable;
@@ -19,15 +20,21 @@ use crate::query::newest::newest;
 use crate::query::predicate::{WhereError, parse_where};
 use crate::registry::RegistryError;
 use crate::registry::anomalies::Anomaly;
-use crate::registry::evidence::{self, EvidenceFile, EvidenceState};
+use crate::registry::evidence::{self, Evidence, EvidenceFile, EvidenceState};
 use crate::registry::tenants::Tenant;
 
 /// After a failed attempt the next one waits this long; after the last one evidence is given up for
 /// [`GIVEN_UP_RETRY`].
 const RETRY: Duration = Duration::from_secs(30);
 
+/// Versions after which it is worth a write to remember that they brought nothing.
+const ADVANCE_AFTER: u64 = 64;
+
 /// A given-up evidence is tried again after this time, because its cause may be gone by then.
 const GIVEN_UP_RETRY: Duration = Duration::from_hours(1);
+
+/// Evidence that lost its anomaly's definition to a change is made anew, at most this often.
+const TRIES: usize = 3;
 
 /// Failure to provide evidence.
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +48,9 @@ pub enum EvidenceError {
     /// This attempt took too long.
     #[error("making the evidence took longer than {}", humantime::format_duration(*.0))]
     TimedOut(Duration),
+    /// The anomaly was dropped, or changed again and again, while its evidence was being made.
+    #[error("the anomaly was changed while its evidence was being made; try again")]
+    Changed,
     /// The stored condition does not parse any more.
     #[error(transparent)]
     Where(#[from] WhereError),
@@ -83,9 +93,37 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
+/// What a caller may know of a failure: neither paths nor settings, which the log has.
+fn public_reason(error: &EvidenceError) -> String {
+    match error {
+        EvidenceError::Where(_) | EvidenceError::TimedOut(_) => error.to_string(),
+        EvidenceError::Making(cause) if chain(cause).contains("Resources exhausted") => {
+            "choosing its activities needs more memory than one query may use".to_owned()
+        }
+        _ => "its activities could not be read or written; the server's log tells why".to_owned(),
+    }
+}
+
+/// What the registry says of an anomaly's evidence.
+enum Recorded {
+    /// The file is complete.
+    Current(EvidenceFile),
+    /// A file is to be made for this definition, after this state.
+    Wanted(Box<Anomaly>, Box<Evidence>),
+}
+
+/// Deletes a file that the registry names no more. A failure leaves garbage and harms nobody.
+pub(super) async fn delete_evidence_file(table: &ActivityTable, file: &str) {
+    let path = object_store::path::Path::from(file);
+    if let Err(error) = table.tenant_store().delete(&path).await {
+        tracing::warn!(%path, %error, "could not delete an evidence file that is in use no more");
+    }
+}
+
 impl Services {
     /// The evidence file of an anomaly, made now when there is none or the lake has gained rows since
-    /// that could belong. Requests for one anomaly share the work.
+    /// that could belong. Requests for one anomaly share the work. What belongs is read anew here: the
+    /// caller's anomaly may have been changed since.
     ///
     /// Success means: the file is durable and the registry names it.
     ///
@@ -93,56 +131,101 @@ impl Services {
     /// [`EvidenceError`]; never an empty file in place of a failure.
     pub async fn evidence(&self, tenant: &Tenant, anomaly: &Anomaly) -> Result<EvidenceFile, EvidenceError> {
         let table = self.lake.table(tenant.key).await?;
-        if let Some(current) = self.current_evidence(tenant, anomaly, &table).await? {
-            return Ok(current);
+        if let Recorded::Current(file) = self.recorded_evidence(tenant, anomaly.id, &table).await? {
+            return Ok(file);
         }
         let flight = self.evidence_flights.of(anomaly.id);
         let _turn = flight.lock().await;
-        if let Some(current) = self.current_evidence(tenant, anomaly, &table).await? {
-            return Ok(current);
+        for _ in 0..TRIES {
+            match self.recorded_evidence(tenant, anomaly.id, &table).await? {
+                Recorded::Current(file) => return Ok(file),
+                Recorded::Wanted(anomaly, before) => {
+                    if let Some(made) = self.make_evidence(tenant, &anomaly, *before, &table).await? {
+                        return Ok(made);
+                    }
+                }
+            }
         }
-        self.make_evidence(tenant, anomaly, table).await
+        Err(EvidenceError::Changed)
     }
 
-    /// The recorded file when it is complete as of now.
-    async fn current_evidence(
+    /// The recorded file when it is complete as of now, else what is needed to make it.
+    async fn recorded_evidence(
         &self,
         tenant: &Tenant,
-        anomaly: &Anomaly,
+        id: AnomalyId,
         table: &ActivityTable,
-    ) -> Result<Option<EvidenceFile>, EvidenceError> {
-        let recorded = evidence::get(&mut *self.registry.read().await?, tenant.key, anomaly.id).await?;
-        let Some(recorded) = recorded else { return Ok(None) };
+    ) -> Result<Recorded, EvidenceError> {
+        let recorded = evidence::with_anomaly(&mut *self.registry.read().await?, tenant.key, id).await?;
+        let (anomaly, recorded) = recorded.ok_or(EvidenceError::Changed)?;
         if recorded.state() == EvidenceState::Failed && self.clock.now_ms() < recorded.next_attempt_at_ms {
             return Err(EvidenceError::Failed(recorded.last_error.unwrap_or_default()));
         }
-        let Some(file) = recorded.file else { return Ok(None) };
-        let cap = self.limits(tenant).max_activities;
-        // A file that its own cap did not cut holds everything, whatever the cap is now.
-        if file.row_cap != cap && !(file.rows < file.row_cap && file.rows <= cap) {
-            return Ok(None);
+        if let Some(file) = &recorded.file {
+            let cap = self.limits(tenant).max_activities;
+            // A file that its own cap did not cut holds everything, whatever the cap is now.
+            let whole = file.row_cap == cap || (file.rows < file.row_cap && file.rows <= cap);
+            let wanted = crate::lake::file_ranges::Wanted {
+                from_ms: anomaly.from_ms,
+                to_ms: anomaly.to_ms,
+                user_key: anomaly.user_key.as_deref(),
+            };
+            let covered = u64::try_from(file.lake_version).unwrap_or(0);
+            let version = table.version();
+            if whole && !table.gained_since(covered, version, &wanted).await? {
+                if version - covered > ADVANCE_AFTER {
+                    self.advance_evidence(tenant, id, file.number, version).await?;
+                }
+                return Ok(Recorded::Current(file.clone()));
+            }
         }
-        let wanted = crate::lake::file_ranges::Wanted {
-            from_ms: anomaly.from_ms,
-            to_ms: anomaly.to_ms,
-            user_key: anomaly.user_key.as_deref(),
-        };
-        let covered = u64::try_from(file.lake_version).unwrap_or(0);
-        let outdated = table.gained_since(covered, table.version(), &wanted).await?;
-        Ok((!outdated).then_some(file))
+        Ok(Recorded::Wanted(Box::new(anomaly), Box::new(recorded)))
     }
 
+    /// Remembers how far was looked, so that the next request looks from there on.
+    async fn advance_evidence(
+        &self,
+        tenant: &Tenant,
+        id: AnomalyId,
+        number: i64,
+        version: u64,
+    ) -> Result<(), RegistryError> {
+        let (key, version) = (tenant.key, i64::try_from(version).unwrap_or(i64::MAX));
+        let advance = self
+            .registry
+            .write(move |conn| Box::pin(async move { evidence::advance(conn, key, id, number, version).await }));
+        advance.await
+    }
+
+    /// Forgets an evidence file that is gone, so that the next request makes it anew.
+    ///
+    /// # Errors
+    /// When the registry fails.
+    pub(super) async fn forget_evidence(
+        &self,
+        tenant: &Tenant,
+        anomaly: &Anomaly,
+        number: i64,
+    ) -> Result<(), RegistryError> {
+        let (key, id) = (tenant.key, anomaly.id);
+        let forget = self
+            .registry
+            .write(move |conn| Box::pin(async move { evidence::forget_file(conn, key, id, number).await }));
+        forget.await
+    }
+
+    /// Makes and records the file; none when the anomaly was changed meanwhile, so that the file is not
+    /// its evidence.
     async fn make_evidence(
         &self,
         tenant: &Tenant,
         anomaly: &Anomaly,
-        table: Arc<ActivityTable>,
-    ) -> Result<EvidenceFile, EvidenceError> {
+        before: Evidence,
+        table: &Arc<ActivityTable>,
+    ) -> Result<Option<EvidenceFile>, EvidenceError> {
         self.check_disk()?;
-        let before = evidence::get(&mut *self.registry.read().await?, tenant.key, anomaly.id).await?;
-        let number = before.as_ref().map_or(1, evidence::Evidence::next_number);
         let cap = self.limits(tenant).max_activities;
-        let made = self.write_evidence_file(anomaly, &table, number, cap);
+        let made = self.write_evidence_file(anomaly, table, before.next_number(), cap);
         let made = match tokio::time::timeout(self.settings.evidence_timeout, made).await {
             Ok(made) => made,
             Err(_) => Err(EvidenceError::TimedOut(self.settings.evidence_timeout)),
@@ -150,7 +233,7 @@ impl Services {
         let made = match made {
             Ok(made) => made,
             Err(error) => {
-                self.record_evidence_failure(tenant, anomaly, before.map_or(0, |b| b.attempts), &error).await?;
+                self.record_evidence_failure(tenant, anomaly, &before, &error).await?;
                 return Err(error);
             }
         };
@@ -160,14 +243,11 @@ impl Services {
             .write(move |conn| Box::pin(async move { evidence::commit_file(conn, key, id, &commit).await }))
             .await?;
         self.metrics.evidence_made.inc();
-        let garbage = if current { before.and_then(|b| b.file).map(|f| f.file) } else { Some(made.file.clone()) };
+        let garbage = if current { before.file.map(|f| f.file) } else { Some(made.file.clone()) };
         if let Some(garbage) = garbage {
-            let path = object_store::path::Path::from(garbage.as_str());
-            if let Err(error) = table.tenant_store().delete(&path).await {
-                tracing::warn!(%path, %error, "could not delete an evidence file that was replaced");
-            }
+            delete_evidence_file(table, &garbage).await;
         }
-        Ok(made)
+        Ok(current.then_some(made))
     }
 
     async fn write_evidence_file(
@@ -211,18 +291,20 @@ impl Services {
         &self,
         tenant: &Tenant,
         anomaly: &Anomaly,
-        attempts_before: i64,
+        before: &Evidence,
         error: &EvidenceError,
     ) -> Result<(), RegistryError> {
-        let reason = chain(error);
-        tracing::error!(tenant = %tenant.key, anomaly = %anomaly.id, error = reason, "could not make evidence");
+        tracing::error!(tenant = %tenant.key, anomaly = %anomaly.id, error = chain(error), "could not make evidence");
+        let reason = public_reason(error);
         self.metrics.evidence_failed.inc();
-        let given_up = attempts_before + 1 >= evidence::MAX_ATTEMPTS;
+        let given_up = before.attempts + 1 >= evidence::MAX_ATTEMPTS;
         let wait = if given_up { GIVEN_UP_RETRY } else { RETRY };
         let next_ms = self.clock.now_ms().saturating_add(i64::try_from(wait.as_millis()).unwrap_or(i64::MAX));
-        let (key, id) = (tenant.key, anomaly.id);
+        let (key, id, number) = (tenant.key, anomaly.id, before.next_number());
         self.registry
-            .write(move |conn| Box::pin(async move { evidence::record_failure(conn, key, id, &reason, next_ms).await }))
+            .write(move |conn| {
+                Box::pin(async move { evidence::record_failure(conn, key, id, number, &reason, next_ms).await })
+            })
             .await
     }
 

@@ -4,6 +4,8 @@
 //! is released when the body is dropped, so a client that goes away stops its work. A client that stays
 //! and does not read is left at the deadline: then the task ends and with it goes the permit.
 
+mod pipe;
+
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -14,56 +16,28 @@ use std::time::Duration;
 use arrow::array::RecordBatch;
 use bytes::Bytes;
 use futures::{Stream, StreamExt};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReader;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio_util::task::AbortOnDropHandle;
 
+use self::pipe::{Pipe, run};
 use super::Services;
 use super::evidence::{EvidenceError, chain, filter_of};
 use super::metrics::Running;
-use crate::domain::activity::{ACTIVITY_ID, COLUMNS, TIME_STAMP, wire_schema};
+use crate::domain::activity::{ACTIVITY_ID, COLUMNS, TIME_STAMP};
 use crate::domain::availability::{Availability, Window};
-use crate::formats::ndjson_out::NdjsonEncoder;
-use crate::formats::wire_csv::{WireCsvEncoder, WireCsvOptions};
-use crate::formats::{BatchEncoder, EncodeError};
+use crate::formats::EncodeError;
+use crate::formats::output::ExportForm;
 use crate::lake::error::LakeError;
 use crate::lake::evidence_files::read_wire_columns;
 use crate::query::engine::into_lake;
 use crate::registry::RegistryError;
 use crate::registry::anomalies::Anomaly;
+use crate::registry::evidence::EvidenceFile;
 use crate::registry::tenants::Tenant;
-
-/// Size of a chunk of the body, in bytes.
-const CHUNK_BYTES: usize = 256 * 1024;
 
 /// Chunks between the encoder and the network: enough to overlap, few enough to bound memory.
 const CHUNKS_AHEAD: usize = 2;
-
-/// How rows are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ExportFormat {
-    /// The wire dialect of CSV.
-    Csv(WireCsvOptions),
-    /// One JSON object per line.
-    Ndjson,
-}
-
-impl ExportFormat {
-    fn encoder(self) -> Result<Box<dyn BatchEncoder>, EncodeError> {
-        Ok(match self {
-            Self::Csv(options) => Box::new(WireCsvEncoder::new(&wire_schema(), options)?),
-            Self::Ndjson => Box::new(NdjsonEncoder::new(&wire_schema())?),
-        })
-    }
-
-    /// Media type of the format.
-    #[must_use]
-    pub const fn content_type(self) -> &'static str {
-        match self {
-            Self::Csv(_) => "text/csv;charset=utf-8",
-            Self::Ndjson => "application/x-ndjson",
-        }
-    }
-}
 
 /// Failure of an export.
 #[derive(Debug, thiserror::Error)]
@@ -80,6 +54,9 @@ pub enum ExportError {
     /// The rows could not be encoded.
     #[error(transparent)]
     Encode(#[from] EncodeError),
+    /// The encoded rows could not be compressed.
+    #[error("the answer could not be compressed")]
+    Compress(#[source] io::Error),
     /// The lake failed.
     #[error(transparent)]
     Lake(#[from] LakeError),
@@ -96,8 +73,8 @@ pub enum ExportError {
 pub struct Export {
     /// Rows that will come, where that is known before the first.
     pub rows: Option<u64>,
-    /// Media type.
-    pub content_type: &'static str,
+    /// Form of the bytes.
+    pub form: ExportForm,
     /// The bytes. An error after the first chunk means that the answer is incomplete.
     pub body: ExportBody,
 }
@@ -157,23 +134,38 @@ impl Services {
         &self,
         tenant: &Tenant,
         anomaly: &Anomaly,
-        format: ExportFormat,
+        form: ExportForm,
     ) -> Result<Export, ExportError> {
         let permit = self.export_permit().await?;
-        let file = self.evidence(tenant, anomaly).await?;
-        let path = self.evidence_file_path(tenant, &file);
-        let opened = self.cpu.spawn(async move { read_wire_columns(path) }).await.map_err(LakeError::Task)?;
-        let reader = match opened {
-            // Replaced between the look-up and the opening: the registry names the new file by now.
-            Err(LakeError::Io(error)) if error.kind() == io::ErrorKind::NotFound => {
-                let file = self.evidence(tenant, anomaly).await?;
-                read_wire_columns(self.evidence_file_path(tenant, &file))?
-            }
-            opened => opened?,
-        };
+        let (file, reader) = self.open_evidence(tenant, anomaly).await?;
         let rows = u64::try_from(file.rows).unwrap_or(0);
         let batches = futures::stream::iter(reader).map(|batch| batch.map_err(|e| LakeError::Arrow(e).into()));
-        self.start_export(permit, format, Box::pin(batches), Some(rows))
+        self.start_export(permit, form, Box::pin(batches), Some(rows))
+    }
+
+    /// The current evidence file, opened. A file may be replaced between the look-up and the opening; one
+    /// that is gone though the registry names it is made anew, since it only repeats the lake.
+    async fn open_evidence(
+        &self,
+        tenant: &Tenant,
+        anomaly: &Anomaly,
+    ) -> Result<(EvidenceFile, ParquetRecordBatchReader), ExportError> {
+        let mut missing: Option<String> = None;
+        loop {
+            let file = self.evidence(tenant, anomaly).await?;
+            let path = self.evidence_file_path(tenant, &file);
+            match self.cpu.spawn(async move { read_wire_columns(path) }).await.map_err(LakeError::Task)? {
+                Ok(reader) => return Ok((file, reader)),
+                Err(LakeError::Io(error)) if error.kind() == io::ErrorKind::NotFound => {
+                    if missing.as_ref() == Some(&file.file) {
+                        tracing::error!(file = file.file, "an evidence file is missing and is made anew");
+                        self.forget_evidence(tenant, anomaly, file.number).await?;
+                    }
+                    missing = Some(file.file);
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
     }
 
     /// The activities of an anomaly as of now: no flag, delay, recency or cap; ascending.
@@ -184,7 +176,7 @@ impl Services {
         &self,
         tenant: &Tenant,
         anomaly: &Anomaly,
-        format: ExportFormat,
+        form: ExportForm,
         limit: Option<usize>,
     ) -> Result<Export, ExportError> {
         let permit = self.export_permit().await?;
@@ -208,7 +200,7 @@ impl Services {
             .await
             .map_err(|_| ExportError::TimedOut(self.settings.export_timeout))?
             .map_err(LakeError::Task)??;
-        self.start_export(permit, format, batches, None)
+        self.start_export(permit, form, batches, None)
     }
 
     async fn export_permit(&self) -> Result<OwnedSemaphorePermit, ExportError> {
@@ -221,12 +213,12 @@ impl Services {
     fn start_export(
         &self,
         permit: OwnedSemaphorePermit,
-        format: ExportFormat,
+        form: ExportForm,
         batches: Batches,
         rows: Option<u64>,
     ) -> Result<Export, ExportError> {
         let (sender, chunks) = mpsc::channel(CHUNKS_AHEAD);
-        let encoder = format.encoder()?;
+        let mut pipe = Pipe::new(form)?;
         let deadline = self.settings.export_timeout;
         let task_running = Running::on(&self.metrics.export_tasks);
         let (rows_written, complete) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
@@ -235,7 +227,7 @@ impl Services {
             let _held = (permit, task_running);
             // Owned by this task, so that its end, however it comes, is the end of the chunks.
             let sender = sender;
-            let outcome = tokio::time::timeout(deadline, encode(batches, encoder, &sender, rows, &counted)).await;
+            let outcome = tokio::time::timeout(deadline, run(batches, &mut pipe, &sender, rows, &counted)).await;
             let failed = match outcome {
                 Ok(Ok(())) => return completed.store(true, Ordering::Release),
                 Ok(Err(error)) => error,
@@ -251,47 +243,6 @@ impl Services {
             _task: task,
             _running: Running::on(&self.metrics.exports_running),
         };
-        Ok(Export { rows, content_type: format.content_type(), body })
+        Ok(Export { rows, form, body })
     }
-}
-
-/// Encodes batch after batch into chunks until the end, or until nobody listens.
-async fn encode(
-    mut batches: Batches,
-    mut encoder: Box<dyn BatchEncoder>,
-    chunks: &mpsc::Sender<Bytes>,
-    promised: Option<u64>,
-    rows_written: &AtomicU64,
-) -> Result<(), ExportError> {
-    let mut buffer = Vec::with_capacity(CHUNK_BYTES + CHUNK_BYTES / 4);
-    let mut first = true;
-    encoder.begin(&mut buffer)?;
-    while let Some(batch) = batches.next().await {
-        let batch = batch?;
-        let mut row = 0;
-        while row < batch.num_rows() {
-            // The first chunk is small, so that the first row is on its way early.
-            let limit = if first { 16 * 1024 } else { CHUNK_BYTES };
-            row = encoder.encode(&batch, row, &mut buffer, limit)?;
-            if buffer.len() >= limit {
-                let chunk = std::mem::replace(&mut buffer, Vec::with_capacity(CHUNK_BYTES + CHUNK_BYTES / 4));
-                if chunks.send(chunk.into()).await.is_err() {
-                    return Ok(());
-                }
-                first = false;
-            }
-        }
-        rows_written.fetch_add(batch.num_rows() as u64, Ordering::AcqRel);
-    }
-    let written = rows_written.load(Ordering::Acquire);
-    if let Some(promised) = promised.filter(|promised| *promised != written) {
-        let found = format!("the evidence file holds {written} rows where {promised} are recorded");
-        return Err(LakeError::Inconsistent(found).into());
-    }
-    encoder.finish(&mut buffer)?;
-    if !buffer.is_empty() {
-        // Nobody listens any more: nothing is left to do.
-        let _ = chunks.send(buffer.into()).await;
-    }
-    Ok(())
 }

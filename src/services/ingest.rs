@@ -25,7 +25,7 @@ use crate::formats::input::channel_reader::{BodyDigest, ChannelReader, channel, 
 use crate::formats::input::decompress::{ContentEncoding, Decompress};
 use crate::formats::input::{
     DecodeError, DecodeOptions, DecodeReport, Format, NATIVE_SOURCE, OnError, Peek, RecordError, SinkClosed,
-    decode_ndjson, decode_parquet,
+    decode_arrow, decode_csv, decode_ndjson, decode_parquet,
 };
 use crate::lake::data_files::DataFiles;
 use crate::lake::error::LakeError;
@@ -33,6 +33,7 @@ use crate::lake::table::ActivityTable;
 use crate::lake::writer::PendingAnswer;
 use crate::registry::RegistryError;
 use crate::registry::idempotency::{self, KeyState, RememberedKey};
+use crate::sources::{EmbeddedSource, SourceError, decode_source};
 
 /// Chunks of a body between the network and the decoder.
 const BODY_CHUNKS: usize = 16;
@@ -51,6 +52,8 @@ pub struct IngestRequest {
     pub format: Option<Format>,
     /// Compression; found by content when absent.
     pub encoding: Option<ContentEncoding>,
+    /// Whose records they are; the lake's own columns when absent.
+    pub source: Option<&'static EmbeddedSource>,
     /// What a bad record does to the others.
     pub on_error: OnError,
     /// The caller's idempotency key.
@@ -84,6 +87,10 @@ pub struct IngestAnswer {
     pub unknown_keys: BTreeMap<String, u64>,
     /// Stored records whose `tenantId` named another tenant and was replaced.
     pub tenant_id_replaced: u64,
+    /// In how many stored records a column became null because its text is no address; only for
+    /// sources other than `activities`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub nulled: BTreeMap<String, u64>,
     /// UTC days of the stored records.
     #[schema(value_type = Vec<String>, example = json!(["2026-11-22"]))]
     pub days: Vec<Day>,
@@ -101,6 +108,7 @@ impl From<DecodeReport> for IngestAnswer {
             duplicates: 0,
             unknown_keys: report.unknown_keys,
             tenant_id_replaced: report.tenant_id_replaced,
+            nulled: report.nulled,
             days: report.days.into_keys().collect(),
             errors: report.errors,
         }
@@ -141,6 +149,9 @@ pub enum IngestError {
     /// The input is bad; nothing was stored.
     #[error(transparent)]
     Decode(#[from] DecodeError),
+    /// The source's file is not sound; nothing was stored.
+    #[error("the source is not sound: {0}")]
+    Source(#[from] SourceError),
     /// The lake failed; see there what was stored.
     #[error(transparent)]
     Lake(#[from] LakeError),
@@ -227,15 +238,18 @@ impl Services {
     ) -> Result<Ingested, IngestError> {
         let options = DecodeOptions {
             on_error: request.on_error,
-            source: NATIVE_SOURCE.to_owned(),
+            source: request.source.map_or(NATIVE_SOURCE, |source| source.name).to_owned(),
             max_record_bytes: usize::try_from(self.settings.max_record).unwrap_or(usize::MAX),
             max_inflated_bytes: self.settings.max_body,
             ..DecodeOptions::new(request.tenant.id, self.clock.now_ms())
         };
         let (writer, reader) = channel(BODY_CHUNKS);
         let (sender, batches) = mpsc::channel(BATCHES_AHEAD);
-        let (format, encoding, tmp) = (request.format, request.encoding, self.tmp.clone());
-        let decoding = self.cpu.spawn_blocking(move || decode(reader, format, encoding, &options, &tmp, &sender));
+        let (source, format, encoding, tmp) = (request.source, request.format, request.encoding, self.tmp.clone());
+        let decoding = self.cpu.spawn_blocking(move || match source {
+            Some(source) => decode_mapped(reader, source, encoding, &options, &sender),
+            None => Ok(decode(reader, format, encoding, &options, &tmp, &sender)?),
+        });
         let collecting = self.cpu.spawn(collect(batches, table.data_files(), self.disk()));
         let (decoded, collected, arrived) = tokio::join!(decoding, collecting, upload.pass_on(writer));
         let (files, write_error) = collected.map_err(LakeError::Task)?;
@@ -253,10 +267,10 @@ impl Services {
             Ok(decoded) => decoded,
             Err(error) => {
                 files.discard().await;
-                if let DecodeError::Rejected(rejection) = &error {
+                if let IngestError::Decode(DecodeError::Rejected(rejection)) = &error {
                     self.metrics.records_rejected.inc_by(rejection.rejected);
                 }
-                return Err(error.into());
+                return Err(error);
             }
         };
         let (accepted, rejected) = (report.accepted, report.rejected);
@@ -347,6 +361,8 @@ fn decode(
     let format = format.unwrap_or_else(|| Format::of_content(input.head()));
     let report = match format {
         Format::Ndjson => decode_ndjson(&mut input, options, &mut sink)?,
+        Format::Csv => decode_csv(&mut input, options, &mut sink)?,
+        Format::Arrow => decode_arrow(&mut input, options, &mut sink)?,
         Format::Parquet => {
             let file = spool(&mut input, tmp, options.max_inflated_bytes)?;
             decode_parquet(file, options, &mut sink)?
@@ -354,4 +370,22 @@ fn decode(
     };
     drop(input);
     Ok((report, reader.finish()?))
+}
+
+/// Decodes the records of a source: JSON in any of the shapes it unwraps.
+fn decode_mapped(
+    mut reader: ChannelReader,
+    source: &EmbeddedSource,
+    encoding: Option<ContentEncoding>,
+    options: &DecodeOptions,
+    batches: &mpsc::Sender<RecordBatch>,
+) -> Result<(DecodeReport, BodyDigest), IngestError> {
+    let source = source.source()?;
+    let mut sink = |batch| batches.blocking_send(batch).map_err(|_| SinkClosed);
+    let mut raw = Peek::new(&mut reader).map_err(DecodeError::from)?;
+    let encoding = encoding.unwrap_or_else(|| ContentEncoding::of_content(raw.head()));
+    let mut input = Decompress::new(&mut raw, encoding, options.max_inflated_bytes).map_err(DecodeError::from)?;
+    let report = decode_source(&mut input, &source, options, &mut sink)?;
+    drop(input);
+    Ok((report, reader.finish().map_err(DecodeError::from)?))
 }

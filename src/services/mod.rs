@@ -1,9 +1,11 @@
 //! What the product does, without HTTP: plain requests in, values or streams out.
 
 pub mod anomalies;
+pub mod anomaly_changes;
 pub mod auth;
 pub mod evidence;
 pub mod export;
+pub mod incidents;
 pub mod ingest;
 pub mod ledger;
 pub mod metrics;
@@ -93,7 +95,8 @@ impl Services {
         let runtime = CpuRuntime::start()?;
         let cpu = runtime.handle();
         let registry = Registry::open(&dir.registry()).await?;
-        let auth = Authenticator::new(registry.clone(), Arc::clone(&clock))?;
+        let auth =
+            Authenticator::new(registry.clone(), Arc::clone(&clock))?.with_lifetimes(settings.tokens.lifetimes());
         let registry = Arc::new(registry);
         let ledger = Arc::new(RegistryLedger::new(Arc::clone(&registry), Arc::clone(&clock)));
         let options = LakeOptions { commit_interval: settings.commit_interval };

@@ -12,6 +12,7 @@ use crate::domain::day::DAY_MS;
 use crate::domain::size_text::parse_size;
 use crate::domain::time_text::parse_span;
 use crate::registry::settings::Limits;
+use crate::services::auth::TokenLifetimes;
 
 /// Settings of the server.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -69,6 +70,38 @@ pub struct ServerSettings {
     pub min_free_disk: u64,
     /// Defaults of the tenants' limits.
     pub tenant: TenantDefaults,
+    /// Lifetimes of the tokens that users get.
+    pub tokens: TokenSettings,
+}
+
+/// Lifetimes of the tokens that users get, each from 1 s to 90 d.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub struct TokenSettings {
+    /// IAM tokens. Default 10 min.
+    #[serde(deserialize_with = "span")]
+    pub iam: Duration,
+    /// Access tokens; `expires_in` tells it in whole seconds. Default 899 s.
+    #[serde(deserialize_with = "span")]
+    pub access: Duration,
+    /// Refresh tokens, each from its own making. Default 24 h.
+    #[serde(deserialize_with = "span")]
+    pub refresh: Duration,
+}
+
+impl TokenSettings {
+    /// The lifetimes as the service takes them.
+    #[must_use]
+    pub const fn lifetimes(&self) -> TokenLifetimes {
+        TokenLifetimes { iam: self.iam, access: self.access, refresh: self.refresh }
+    }
+}
+
+impl Default for TokenSettings {
+    fn default() -> Self {
+        let TokenLifetimes { iam, access, refresh } = TokenLifetimes::default();
+        Self { iam, access, refresh }
+    }
 }
 
 /// Limits of a tenant that has none of its own.
@@ -109,6 +142,7 @@ impl Default for ServerSettings {
             shutdown_grace: Duration::from_mins(1),
             min_free_disk: 1 << 30,
             tenant: TenantDefaults::default(),
+            tokens: TokenSettings::default(),
         }
     }
 }
@@ -182,6 +216,17 @@ impl ServerSettings {
         range(self.idle_timeout >= second, "idle-timeout", "at least 1s")?;
         range(self.upload_stall_timeout >= second, "upload-stall-timeout", "at least 1s")?;
         range(self.download_stall_timeout >= second, "download-stall-timeout", "at least 1s")?;
+        for (name, lifetime) in [
+            ("tokens.iam", self.tokens.iam),
+            ("tokens.access", self.tokens.access),
+            ("tokens.refresh", self.tokens.refresh),
+        ] {
+            range(
+                (Duration::from_secs(1)..=Duration::from_hours(90 * 24)).contains(&lifetime),
+                name,
+                "from 1s to 90d",
+            )?;
+        }
         range(self.tenant.max_activities >= 1, "tenant.max-activities", "at least 1")?;
         range(
             self.tenant.recency <= self.tenant.activity_retention,
@@ -243,10 +288,14 @@ mod tests {
     #[test]
     fn every_setting_has_a_default_and_texts_are_read() {
         assert_eq!(load("").unwrap(), ServerSettings::default());
-        let settings = load("max-body = \"2GiB\"\nexport-timeout = \"90s\"\n[tenant]\nrecency = \"3d\"").unwrap();
+        let settings =
+            load("max-body = \"2GiB\"\nexport-timeout = \"90s\"\n[tenant]\nrecency = \"3d\"\n[tokens]\niam = \"5m\"")
+                .unwrap();
         assert_eq!(settings.max_body, 2 << 30);
         assert_eq!(settings.export_timeout, Duration::from_secs(90));
         assert_eq!(settings.tenant_limits().recency_ms, 3 * DAY_MS);
+        let lifetimes = TokenLifetimes { iam: Duration::from_mins(5), ..TokenLifetimes::default() };
+        assert_eq!(settings.tokens.lifetimes(), lifetimes);
     }
 
     #[test]
@@ -260,6 +309,8 @@ mod tests {
             ("idle-timeout = \"0s\"", "at least 1s"),
             ("max-connections = 0", "from 1 to"),
             ("[tenant]\nrecency = \"101d\"", "activity-retention"),
+            ("[tokens]\naccess = \"91d\"", "tokens.access"),
+            ("[tokens]\nrefresh = \"0s\"", "tokens.refresh"),
         ] {
             let error = load(text).unwrap_err();
             assert!(error.contains(wanted), "{text}: {error}");

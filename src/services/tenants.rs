@@ -2,7 +2,7 @@
 
 use super::auth::Actor;
 use super::{Services, audit_entry};
-use crate::domain::tenant::TenantId;
+use crate::domain::tenant::{TenantId, TenantKey};
 use crate::lake::error::LakeError;
 use crate::registry::RegistryError;
 use crate::registry::audit;
@@ -129,6 +129,11 @@ impl Services {
             self.registry
                 .write(move |conn| Box::pin(async move { tenants::finish_drop(conn, key, now_ms).await }))
                 .await?;
+        }
+        let live: Vec<TenantKey> = self.list_tenants().await?.iter().map(|tenant| tenant.key).collect();
+        let removed = self.lake.remove_other_tenants(&live).await?;
+        if removed > 0 {
+            tracing::info!(removed, "removed what requests under way had left of dropped tenants");
         }
         Ok(())
     }

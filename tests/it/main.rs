@@ -6,9 +6,14 @@
 
 mod activities;
 mod anomalies;
+mod auth;
+mod cli;
 mod exposure;
 mod external;
+mod formats;
+mod incidents;
 mod policy;
 mod process;
+mod sources;
 mod support;
 mod system;

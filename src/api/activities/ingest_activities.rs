@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 use futures::{StreamExt, TryStreamExt};
 use serde::Deserialize;
 
+use crate::api::body::Binary;
 use crate::api::caller::{Caller, Operator};
 use crate::api::error::{ApiError, CallerErrors, ErrorBody};
 use crate::domain::principal::Scope;
@@ -16,6 +17,7 @@ use crate::formats::input::decompress::ContentEncoding;
 use crate::formats::input::{Format, NATIVE_SOURCE, OnError};
 use crate::services::Services;
 use crate::services::ingest::{IngestAnswer, IngestRequest};
+use crate::sources::{EMBEDDED, EmbeddedSource, embedded};
 
 /// Header that makes a repeated request safe.
 pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
@@ -38,7 +40,10 @@ pub struct IngestParams {
     #[serde(default)]
     #[param(inline)]
     on_error: OnErrorParam,
-    /// Source mapping; `activities` is the lake's own columns.
+    /// Whose records they are: `activities` (default) has the lake's own columns. `cloudtrail` is what AWS
+    /// CloudTrail delivers, as `application/json` or `application/x-ndjson`: a record a line, bare or wrapped
+    /// (`event`, `detail`), documents (`{"Records":[…]}`) over one line or many, lists of records, and any of
+    /// these one after the other.
     #[serde(default = "native")]
     source: String,
 }
@@ -64,10 +69,14 @@ fn native() -> String {
         ("Content-Encoding" = Option<String>, Header, description = "`gzip` or `zstd`; found by content when absent"),
     ),
     request_body(
-        description = "Records whose keys are the 56 columns and `activityId`; `timeStamp` is required",
+        description = "Records whose keys are the 56 columns and `activityId`; `timeStamp` is required. \
+            CSV has a header line that names its columns, and an empty cell is null; Arrow may be a stream or a file. \
+            Without a content type NDJSON, Arrow and Parquet are told by content",
         content(
             (String = "application/x-ndjson", example = "{\"timeStamp\":1596831780000,\"user\":\"ann@example.com\",\"actionName\":\"LOGIN\"}\n"),
-            (Vec<u8> = "application/vnd.apache.parquet"),
+            (String = "text/csv", example = "timeStamp,user,actionName\n1596831780000,ann@example.com,LOGIN\n"),
+            (Binary = "application/vnd.apache.arrow.stream"),
+            (Binary = "application/vnd.apache.parquet"),
         )
     ),
     responses(
@@ -78,7 +87,7 @@ fn native() -> String {
         (status = 403, description = "The scope activities:write is missing", body = ErrorBody),
         (status = 408, description = "The upload stalled; nothing was stored", body = ErrorBody),
         (status = 409, description = "The idempotency key was used with another body", body = ErrorBody),
-        (status = 413, description = "A record over 1 MiB, or the inflated body over `max-body`", body = ErrorBody),
+        (status = 413, description = "A record over 1 MiB, a record batch of Arrow that is too large, or the inflated body over `max-body`", body = ErrorBody),
         (status = 415, description = "A content type or encoding that is not known", body = ErrorBody),
         (status = 429, description = "Too much is queued; nothing was stored", body = ErrorBody),
         (status = 503, description = "Not stored, or the outcome is unknown: repeat with the same key", body = ErrorBody),
@@ -94,16 +103,14 @@ pub async fn ingest_activities(
 ) -> Result<Response, ApiError> {
     caller.require(Scope::ActivitiesWrite)?;
     let Query(params) = params.map_err(|e| crate::api::query_error(&e))?;
-    if params.source != NATIVE_SOURCE {
-        let message = format!("there is no source `{}`; known is {NATIVE_SOURCE}", params.source);
-        return Err(ApiError::bad_request("unknown_source", "source", message));
-    }
+    let source = source(&params.source)?;
     let headers = request.headers();
     // The owner of the data directory may pipe in what comes when it comes.
     let is_operator = request.extensions().get::<Operator>().is_some();
     let ingest = IngestRequest {
         tenant: caller.tenant.key,
-        format: format(headers)?,
+        format: if source.is_some() { json(headers)? } else { format(headers)? },
+        source,
         encoding: encoding(headers)?,
         on_error: match params.on_error {
             OnErrorParam::Reject => OnError::Reject,
@@ -123,17 +130,51 @@ pub async fn ingest_activities(
     Ok(response)
 }
 
+/// The source of this name; none for the lake's own columns.
+fn source(name: &str) -> Result<Option<&'static EmbeddedSource>, ApiError> {
+    if name == NATIVE_SOURCE {
+        return Ok(None);
+    }
+    embedded(name).map(Some).ok_or_else(|| {
+        let known = EMBEDDED.iter().fold(NATIVE_SOURCE.to_owned(), |known, source| known + ", " + source.name);
+        let message = format!("there is no source `{name}`; known are {known}");
+        ApiError::bad_request("unknown_source", "source", message)
+    })
+}
+
+/// Sources are read as JSON, whichever way it is laid out.
+fn json(headers: &HeaderMap) -> Result<Option<Format>, ApiError> {
+    if essence(headers).as_deref() == Some("application/json") {
+        return Ok(Some(Format::Ndjson));
+    }
+    match format(headers)? {
+        None | Some(Format::Ndjson) => Ok(Some(Format::Ndjson)),
+        Some(_) => {
+            let message = "this source is read as json; send application/json or application/x-ndjson";
+            Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_type", message)
+                .with_target("Content-Type"))
+        }
+    }
+}
+
+/// Type and subtype of the content, in lower case.
+fn essence(headers: &HeaderMap) -> Option<String> {
+    let text = headers.get(CONTENT_TYPE)?.to_str().unwrap_or_default();
+    Some(text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase())
+}
+
 /// Types that say nothing about the content, such as curl's default, leave the choice to the content.
 fn format(headers: &HeaderMap) -> Result<Option<Format>, ApiError> {
-    let Some(value) = headers.get(CONTENT_TYPE) else { return Ok(None) };
-    let text = value.to_str().unwrap_or_default();
-    let essence = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let Some(essence) = essence(headers) else { return Ok(None) };
     match essence.as_str() {
         "application/x-ndjson" | "application/ndjson" | "application/jsonl" => Ok(Some(Format::Ndjson)),
+        "text/csv" => Ok(Some(Format::Csv)),
+        "application/vnd.apache.arrow.stream" | "application/vnd.apache.arrow.file" => Ok(Some(Format::Arrow)),
         "application/vnd.apache.parquet" => Ok(Some(Format::Parquet)),
         "" | "application/octet-stream" | "application/x-www-form-urlencoded" => Ok(None),
         _ => {
-            let message = "the content type is not known; send application/x-ndjson or application/vnd.apache.parquet";
+            let message = "the content type is not known; send application/x-ndjson, text/csv, \
+                application/vnd.apache.arrow.stream or application/vnd.apache.parquet";
             Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_type", message)
                 .with_target("Content-Type"))
         }

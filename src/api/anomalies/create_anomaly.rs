@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::Response;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::model::{AnomalyModel, TimeValue};
 use crate::api::body;
@@ -16,31 +16,40 @@ use crate::registry::anomalies::NewAnomaly;
 use crate::services::Services;
 
 /// An anomaly to create. `user` or `where` is needed.
-#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[derive(Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(example = json!({"user": "ann@example.com", "from": "2026-11-21T00:00:00Z", "to": "2026-11-22T00:00:00Z", "category": "Insider Threats"}))]
 pub struct CreateAnomaly {
     /// Whose activities belong to it; matched trimmed and without case.
-    user: Option<String>,
+    pub user: Option<String>,
     /// First moment of the window: RFC 3339, epoch ms, or relative (`-24h`).
-    from: TimeValue,
+    pub from: TimeValue,
     /// First moment after the window; may lie in the future.
-    to: TimeValue,
+    pub to: TimeValue,
     /// Condition over the activity columns, for example `downloadBytes > 1000000`.
     #[serde(rename = "where")]
-    condition: Option<String>,
+    pub condition: Option<String>,
     /// Risk score.
-    score: Option<f64>,
+    pub score: Option<f64>,
     /// Category; fills `threatCategory` of evidence rows that have none.
-    category: Option<String>,
+    pub category: Option<String>,
     /// What reported it.
-    source: Option<String>,
+    pub source: Option<String>,
     /// Why it was reported.
-    reason: Option<String>,
+    pub reason: Option<String>,
     /// What the user did, in words.
-    activity: Option<String>,
+    pub activity: Option<String>,
+    /// The measured value that was out of the ordinary.
+    pub value: Option<f64>,
+    /// Cloud services that it concerns, at most 64.
+    #[serde(default)]
+    pub service_names: Vec<String>,
+    /// Connected instance of the service.
+    pub instance_id: Option<i64>,
+    /// Name of that instance.
+    pub instance_name: Option<String>,
     /// When it counts as created; now by default.
-    created_at: Option<TimeValue>,
+    pub created_at: Option<TimeValue>,
 }
 
 /// Creates an anomaly. `201` means that it is durable; its evidence follows when due.
@@ -78,6 +87,10 @@ pub async fn create_anomaly(
         source: body.source,
         reason: body.reason,
         activity: body.activity,
+        value: body.value,
+        service_names: body.service_names,
+        instance_id: body.instance_id,
+        instance_name: body.instance_name,
     };
     let anomaly = services.create_anomaly(&caller.actor, &caller.tenant, new).await?;
     body::answer(StatusCode::CREATED, &AnomalyModel::new(&services, &caller.tenant, anomaly, None))

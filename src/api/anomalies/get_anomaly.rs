@@ -13,7 +13,7 @@ use crate::api::error::{ApiError, CallerErrors, ErrorBody};
 use crate::domain::principal::Scope;
 use crate::services::Services;
 
-/// Shows an anomaly and the state of its evidence.
+/// Shows an anomaly, the state of its evidence and the history of its status.
 #[utoipa::path(
     get, path = "/api/v1/anomalies/{id}", operation_id = "get_anomaly", tag = "anomalies",
     params(("id" = String, Path, description = "`42`, `ANO-42` or the 24 hex digits", example = "ANO-42")),
@@ -33,5 +33,7 @@ pub async fn get_anomaly(
 ) -> Result<Response, ApiError> {
     caller.require(Scope::AnomaliesRead)?;
     let (anomaly, evidence) = super::find(&services, &caller.tenant, &id).await?;
-    body::answer(StatusCode::OK, &AnomalyModel::new(&services, &caller.tenant, anomaly, evidence.as_ref()))
+    let history = services.status_history(&caller.tenant, anomaly.id).await?;
+    let model = AnomalyModel::new(&services, &caller.tenant, anomaly, evidence.as_ref()).with_history(history);
+    body::answer(StatusCode::OK, &model)
 }

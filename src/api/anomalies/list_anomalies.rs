@@ -13,11 +13,12 @@ use crate::api::body;
 use crate::api::caller::Caller;
 use crate::api::error::{ApiError, CallerErrors, ErrorBody};
 use crate::domain::anomaly::AnomalyId;
+use crate::domain::incident::IncidentStatus;
 use crate::domain::principal::Scope;
 use crate::services::Services;
 
 /// Most anomalies of a page.
-const MAX_LIMIT: u32 = 1000;
+pub const MAX_LIMIT: u32 = 1000;
 
 /// Parameters of the list.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -26,18 +27,20 @@ const MAX_LIMIT: u32 = 1000;
 pub struct ListParams {
     /// Only anomalies with a lower number; `next` of the page before.
     before: Option<String>,
+    /// Only anomalies of this status, for example `new` or `false positive`.
+    status: Option<String>,
     /// Most anomalies of the page, 1 to 1000; 100 by default.
     limit: Option<u32>,
 }
 
 /// A page of anomalies, highest number first.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[derive(Debug, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct AnomalyPage {
     /// The anomalies.
-    anomalies: Vec<AnomalyModel>,
+    pub anomalies: Vec<AnomalyModel>,
     /// `before` of the next page; absent on the last.
     #[serde(skip_serializing_if = "Option::is_none")]
-    next: Option<String>,
+    pub next: Option<String>,
 }
 
 /// Lists anomalies, highest number first.
@@ -66,7 +69,9 @@ pub async fn list_anomalies(
     }
     let before = params.before.as_deref().map(str::parse::<AnomalyId>).transpose();
     let before = before.map_err(|e| ApiError::bad_request("bad_value", "before", e.to_string()))?;
-    let mut page = services.list_anomalies(&caller.tenant, before, limit + 1).await?;
+    let status = params.status.as_deref().map(str::parse::<IncidentStatus>).transpose();
+    let status = status.map_err(|e| ApiError::bad_request("bad_value", "status", e.to_string()))?;
+    let mut page = services.list_anomalies(&caller.tenant, before, status, limit + 1).await?;
     let more = page.len() > limit as usize;
     page.truncate(limit as usize);
     let next = page.last().filter(|_| more).map(|(anomaly, _)| anomaly.id.to_string());

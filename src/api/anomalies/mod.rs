@@ -1,10 +1,11 @@
-//! Anomalies: created, listed, shown, and their activities as of now.
+//! Anomalies: created, changed, listed, shown, and their activities as of now.
 
 pub mod create_anomaly;
 pub mod get_anomaly;
 pub mod get_anomaly_activities;
 pub mod list_anomalies;
 pub mod model;
+pub mod modify_anomaly;
 
 use super::error::ApiError;
 use crate::domain::anomaly::AnomalyId;

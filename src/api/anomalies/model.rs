@@ -5,12 +5,13 @@ use serde::{Deserialize, Serialize};
 use crate::api::error::ApiError;
 use crate::domain::time_text::{format_time, parse_time};
 use crate::registry::anomalies::Anomaly;
+use crate::registry::anomaly_changes::StatusStep;
 use crate::registry::evidence::{Evidence, EvidenceState};
 use crate::registry::tenants::Tenant;
 use crate::services::Services;
 
 /// A point in time as a caller writes it.
-#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[derive(Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(untagged)]
 pub enum TimeValue {
     /// Milliseconds since epoch.
@@ -35,12 +36,12 @@ impl TimeValue {
 }
 
 /// State of an anomaly's evidence.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[derive(Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct EvidenceModel {
     /// `pending`, `ready` or `failed`.
     #[schema(example = "ready")]
-    pub state: &'static str,
+    pub state: String,
     /// Activities in it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rows: Option<i64>,
@@ -59,7 +60,7 @@ pub struct EvidenceModel {
 }
 
 /// An anomaly.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[derive(Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AnomalyModel {
     /// Number.
@@ -96,8 +97,28 @@ pub struct AnomalyModel {
     /// What the user did, in words.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub activity: Option<String>,
+    /// The measured value that was out of the ordinary.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub value: Option<f64>,
+    /// Cloud services that it concerns.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub service_names: Vec<String>,
+    /// Connected instance of the service.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub instance_id: Option<i64>,
+    /// Name of that instance.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub instance_name: Option<String>,
+    /// `new`, `opened`, `false positive`, `resolved`, `suppressed` or `archived`.
+    #[schema(example = "new")]
+    pub status: String,
+    /// Changes of the status, oldest first; only where one anomaly is shown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub history: Option<Vec<StatusStepModel>>,
     /// When it counts as created, RFC 3339; delay and recency count from here.
     pub created_at: String,
+    /// When it was last changed, RFC 3339.
+    pub modified_at: String,
     /// Whether queryActivities gives its activities now, or why not.
     pub availability: String,
     /// Its evidence file.
@@ -116,6 +137,9 @@ impl AnomalyModel {
             from: format_time(anomaly.from_ms),
             to: format_time(anomaly.to_ms),
             created_at: format_time(anomaly.created_at_ms),
+            modified_at: format_time(anomaly.modified_at_ms),
+            status: anomaly.status.to_string(),
+            history: None,
             user: anomaly.user,
             condition: anomaly.where_sql,
             score: anomaly.score,
@@ -123,8 +147,40 @@ impl AnomalyModel {
             source: anomaly.source,
             reason: anomaly.reason,
             activity: anomaly.activity,
+            value: anomaly.value,
+            service_names: anomaly.service_names,
+            instance_id: anomaly.instance_id,
+            instance_name: anomaly.instance_name,
             evidence: evidence_model(evidence),
         }
+    }
+
+    /// Adds the changes of the status.
+    #[must_use]
+    pub fn with_history(self, history: Vec<StatusStep>) -> Self {
+        Self { history: Some(history.into_iter().map(StatusStepModel::from).collect()), ..self }
+    }
+}
+
+/// A change of an anomaly's status.
+#[derive(Debug, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct StatusStepModel {
+    /// When, RFC 3339.
+    pub at: String,
+    /// Who.
+    #[schema(example = "ann@example.com")]
+    pub by: String,
+    /// What it was before.
+    #[schema(example = "new")]
+    pub from: String,
+    /// What it was then.
+    #[schema(example = "resolved")]
+    pub to: String,
+}
+
+impl From<StatusStep> for StatusStepModel {
+    fn from(step: StatusStep) -> Self {
+        Self { at: format_time(step.at_ms), by: step.principal, from: step.from.to_string(), to: step.to.to_string() }
     }
 }
 
@@ -135,7 +191,8 @@ fn evidence_model(evidence: Option<&Evidence>) -> EvidenceModel {
             None | Some(EvidenceState::Pending) => "pending",
             Some(EvidenceState::Ready) => "ready",
             Some(EvidenceState::Failed) => "failed",
-        },
+        }
+        .to_owned(),
         rows: file.map(|f| f.rows),
         bytes: file.map(|f| f.bytes),
         made_at: file.map(|f| format_time(f.made_at_ms)),

@@ -13,8 +13,8 @@ use crate::domain::tenant::TenantId;
 use crate::domain::time_text::format_time;
 use crate::services::Services;
 
-/// Most entries of an answer.
-const LIMIT: u32 = 10_000;
+/// Most entries of an answer, the oldest win.
+pub const LIMIT: u32 = 10_000;
 
 /// Since when.
 #[derive(Debug, Deserialize)]

@@ -11,9 +11,10 @@ use axum::response::Response;
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::api::body::Binary;
 use crate::api::caller::Caller;
 use crate::api::error::{ApiError, ExternalCallerErrors, ExternalErrorBody};
-use crate::api::{body, download};
+use crate::api::{body, download, negotiate};
 use crate::domain::anomaly::AnomalyId;
 use crate::domain::availability::Availability;
 use crate::domain::principal::Scope;
@@ -40,18 +41,33 @@ pub struct QueryActivitiesParams {
 /// Gives the latest 100,000 activities of an anomaly, ascending by time.
 ///
 /// An anomaly that is unknown, older than 15 days, not yet available or without activities answers
-/// `200` with zero bytes.
+/// `200` with zero bytes in every format. `Accept` chooses the format, CSV by default; `Accept-Encoding` gzip or zstd
+/// compresses the answer, but Parquet, which is compressed within.
 #[utoipa::path(
     post, path = "/shnapi/rest/external/api/v1/queryActivities", operation_id = "query_activities", tag = "external",
     params(QueryActivitiesParams),
     request_body(content = QueryActivities, example = json!({"incident_id": 1111})),
     responses(
         ExternalCallerErrors,
-        (status = 200, description = "The activities, or zero bytes", content((String = "text/csv"), (String = "application/x-ndjson"))),
+        (
+            status = 200, description = "The activities, or zero bytes",
+            content(
+                (String = "text/csv"),
+                (Vec<Object> = "application/json"),
+                (String = "application/x-ndjson"),
+                (Binary = "application/vnd.apache.arrow.stream"),
+                (Binary = "application/vnd.apache.parquet"),
+            ),
+            headers(
+                ("anomalake-rows" = i64, description = "Rows of the answer"),
+                ("Content-Disposition" = String, description = "`attachment; filename=\"anomaly-1111-activities.csv\"`"),
+                ("Content-Encoding" = String, description = "`zstd` or `gzip`"),
+            ),
+        ),
         (status = 400, description = "`incident_id` is missing or no id", body = ExternalErrorBody),
         (status = 401, description = "No valid credentials, or the feature is not enabled for this tenant", body = ExternalErrorBody),
         (status = 403, description = "The scope activities:read is missing", body = ExternalErrorBody),
-        (status = 406, description = "No acceptable format", body = ExternalErrorBody),
+        (status = 406, description = "No acceptable format or content coding", body = ExternalErrorBody),
         (status = 408, description = "The body did not arrive in time", body = ExternalErrorBody),
         (status = 413, description = "A body over 1 MiB", body = ExternalErrorBody),
         (status = 500, description = "The evidence could not be made", body = ExternalErrorBody),
@@ -72,7 +88,7 @@ pub async fn query_activities(
     }
     let Query(params) = params.map_err(|e| crate::api::query_error(&e))?;
     let headers = request.headers().clone();
-    let format = download::negotiate(&headers, WireCsvOptions { escape_formulas: params.escape_formulas })?;
+    let form = negotiate::export_form(&headers, WireCsvOptions { escape_formulas: params.escape_formulas })?;
     let body: QueryActivities = body::json(request).await?;
     let id = incident_id(body.incident_id.as_ref())?;
     let found = match id {
@@ -92,12 +108,12 @@ pub async fn query_activities(
     let Some(anomaly) = available else {
         entry.rows = Some(0);
         services.audit(entry).await?;
-        return Ok(download::nothing(format));
+        return Ok(download::nothing(form, id));
     };
-    let export = services.export_evidence(&caller.tenant, &anomaly, format).await?;
+    let export = services.export_evidence(&caller.tenant, &anomaly, form).await?;
     entry.rows = export.rows.and_then(|rows| i64::try_from(rows).ok());
     services.audit(entry).await?;
-    Ok(download::respond(export, &headers))
+    Ok(download::respond(export, id, &headers))
 }
 
 /// The anomaly that a body names; none for 0, which no anomaly has.

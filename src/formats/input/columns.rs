@@ -18,34 +18,34 @@ use super::MAX_BATCH_ROWS;
 use crate::domain::activity::{COLUMN_COUNT, COLUMNS, ColumnType, EXTRA_INPUT_COLUMNS};
 
 /// Columns that a record may bring: the wire's, then `activityId`. A slot is a place among them.
-pub(super) const SLOT_COUNT: usize = COLUMN_COUNT + EXTRA_INPUT_COLUMNS.len();
+pub(crate) const SLOT_COUNT: usize = COLUMN_COUNT + EXTRA_INPUT_COLUMNS.len();
 
 /// Slot of `timeStamp`.
-pub(super) const TIME_SLOT: usize = 0;
+pub(crate) const TIME_SLOT: usize = 0;
 
 /// Slot of `activityId`.
 pub(super) const ID_SLOT: usize = COLUMN_COUNT;
 
 /// Name of a slot's column.
-pub(super) fn slot_name(slot: usize) -> &'static str {
+pub(crate) fn slot_name(slot: usize) -> &'static str {
     COLUMNS.get(slot).map_or(EXTRA_INPUT_COLUMNS[0], |column| column.name)
 }
 
 /// Type of a slot's column.
-pub(super) fn slot_type(slot: usize) -> ColumnType {
+pub(crate) fn slot_type(slot: usize) -> ColumnType {
     COLUMNS.get(slot).map_or(ColumnType::Utf8, |column| column.column_type)
 }
 
 /// Slot of a column by its exact name.
-pub(super) fn slot_of(name: &str) -> Option<usize> {
+pub(crate) fn slot_of(name: &str) -> Option<usize> {
     crate::domain::activity::column_index(name).or_else(|| (name == EXTRA_INPUT_COLUMNS[0]).then_some(ID_SLOT))
 }
 
 /// Columns of accepted rows, by slot, in the lake's types; none where no row had a value.
 #[derive(Debug)]
-pub(super) struct WireBatch {
-    pub(super) rows: usize,
-    pub(super) columns: Vec<Option<ArrayRef>>,
+pub(crate) struct WireBatch {
+    pub(crate) rows: usize,
+    pub(crate) columns: Vec<Option<ArrayRef>>,
 }
 
 /// Cells of one numeric column.

@@ -54,6 +54,14 @@ pub enum DecodeError {
         /// Largest accepted ratio of inflated to compressed bytes.
         limit: u64,
     },
+    /// A record batch or its dictionaries are too large to hold: the caller writes smaller batches.
+    #[error("a record batch exceeds {limit_rows} rows or {limit_bytes} bytes")]
+    BatchTooLarge {
+        /// Most rows of a record batch.
+        limit_rows: u64,
+        /// Most bytes of a record batch and of all dictionaries, after decompression.
+        limit_bytes: u64,
+    },
     /// Not what it claims to be, or damaged: the caller makes it anew.
     #[error("the {what} is corrupt or cut off: {source}")]
     Corrupt {

@@ -2,6 +2,15 @@
 
 use std::io::{self, Read};
 
+/// First and last bytes of an Arrow file.
+pub(super) const ARROW_FILE_MAGIC: &[u8] = b"ARROW1";
+
+/// First bytes of a message of an Arrow stream.
+pub(super) const ARROW_CONTINUATION: [u8; 4] = [0xFF; 4];
+
+/// Bytes that [`Peek`] reads ahead.
+const HEAD_BYTES: usize = 8;
+
 /// Formats of activities.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
@@ -9,20 +18,30 @@ pub enum Format {
     Ndjson,
     /// A Parquet file.
     Parquet,
+    /// CSV with a header line; content never tells it.
+    Csv,
+    /// Arrow IPC, stream or file.
+    Arrow,
 }
 
 impl Format {
-    /// The format of an (inflated) input that starts with these bytes; four suffice.
+    /// The format of an (inflated) input that starts with these bytes; six suffice.
     #[must_use]
     pub fn of_content(head: &[u8]) -> Self {
-        if head.starts_with(b"PAR1") { Self::Parquet } else { Self::Ndjson }
+        if head.starts_with(b"PAR1") {
+            Self::Parquet
+        } else if head.starts_with(ARROW_FILE_MAGIC) || head.starts_with(&ARROW_CONTINUATION) {
+            Self::Arrow
+        } else {
+            Self::Ndjson
+        }
     }
 }
 
-/// A reader whose first four bytes can be looked at before it is read.
+/// A reader whose first eight bytes can be looked at before it is read.
 #[derive(Debug)]
 pub struct Peek<R> {
-    head: [u8; 4],
+    head: [u8; HEAD_BYTES],
     len: usize,
     given: usize,
     inner: R,
@@ -34,7 +53,7 @@ impl<R: Read> Peek<R> {
     /// # Errors
     /// Those of the reader.
     pub fn new(mut inner: R) -> io::Result<Self> {
-        let mut head = [0; 4];
+        let mut head = [0; HEAD_BYTES];
         let mut len = 0;
         while len < head.len() {
             match inner.read(&mut head[len..]) {
@@ -47,7 +66,7 @@ impl<R: Read> Peek<R> {
         Ok(Self { head, len, given: 0, inner })
     }
 
-    /// The first bytes: four, or all of a shorter input.
+    /// The first bytes: eight, or all of a shorter input.
     pub fn head(&self) -> &[u8] {
         &self.head[..self.len]
     }

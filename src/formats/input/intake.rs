@@ -9,14 +9,14 @@ use crate::domain::day::Day;
 
 /// The state of one input being taken in.
 #[derive(Debug)]
-pub(super) struct Intake<'o> {
+pub(crate) struct Intake<'o> {
     on_error: OnError,
     completion: Completion<'o>,
-    pub(super) report: DecodeReport,
+    pub(crate) report: DecodeReport,
 }
 
 /// `timeStamp` is required and its year has four digits.
-pub(super) fn check_time_stamp(time_stamp: Option<i64>) -> Result<(), Fault> {
+pub(crate) fn check_time_stamp(time_stamp: Option<i64>) -> Result<(), Fault> {
     let fault = |reason: String| Err(Fault::of_field(slot_name(TIME_SLOT), reason));
     match time_stamp {
         None => fault("required".to_owned()),
@@ -28,12 +28,12 @@ pub(super) fn check_time_stamp(time_stamp: Option<i64>) -> Result<(), Fault> {
 }
 
 impl<'o> Intake<'o> {
-    pub(super) fn new(options: &'o DecodeOptions) -> Result<Self, DecodeError> {
+    pub(crate) fn new(options: &'o DecodeOptions) -> Result<Self, DecodeError> {
         Ok(Self { on_error: options.on_error, completion: Completion::new(options)?, report: DecodeReport::default() })
     }
 
     /// Counts a bad record. Fails once a rejected input has as many as will be listed.
-    pub(super) fn refuse(&mut self, line: u64, fault: Fault) -> Result<(), DecodeError> {
+    pub(crate) fn refuse(&mut self, line: u64, fault: Fault) -> Result<(), DecodeError> {
         self.report.rejected += 1;
         if self.report.errors.len() < MAX_LISTED_ERRORS {
             self.report.errors.push(fault.at(line));
@@ -55,7 +55,7 @@ impl<'o> Intake<'o> {
     }
 
     /// Completes accepted rows and hands them to the sink, unless the input is lost.
-    pub(super) fn hand_over<S: Sink>(&mut self, batch: WireBatch, sink: &mut S) -> Result<(), DecodeError> {
+    pub(crate) fn hand_over<S: Sink>(&mut self, batch: WireBatch, sink: &mut S) -> Result<(), DecodeError> {
         if batch.rows == 0 || self.is_lost() {
             return Ok(());
         }
@@ -64,7 +64,7 @@ impl<'o> Intake<'o> {
     }
 
     /// The end of the input.
-    pub(super) fn finish(mut self) -> Result<DecodeReport, DecodeError> {
+    pub(crate) fn finish(mut self) -> Result<DecodeReport, DecodeError> {
         if self.is_lost() {
             return Err(self.rejection(false));
         }

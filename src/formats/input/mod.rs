@@ -2,37 +2,52 @@
 //!
 //! Everything here is synchronous over [`std::io::Read`] and belongs on a CPU thread. An input
 //! passes, from the outside in, [`channel_reader`] (bytes from an async body), [`decompress`], and
-//! one decoder: [`decode_ndjson`] or [`decode_parquet`]. Decoders hand out batches while they read,
+//! one decoder: [`decode_ndjson`], [`decode_csv`], [`decode_arrow`] or [`decode_parquet`]. Decoders hand out batches while they read,
 //! so an input may be far larger than memory; whoever receives them makes nothing visible before
 //! the decoder has returned `Ok`.
 //!
 //! What a record may hold is the wire contract of the anomaly activities, section 3: the 56 columns
 //! and `activityId`. Nothing is derived but `userCount`, `userKey` and the defaults of metrics.
 
+mod arrow_ipc;
 pub mod channel_reader;
 mod columns;
 mod complete;
+mod convert;
+mod csv;
 pub mod decompress;
 mod error;
 mod format;
 mod intake;
+pub(crate) mod json_records;
 mod keys;
 mod lines;
 mod ndjson;
+mod panics;
 mod parquet;
 mod persons;
 mod record;
 mod report;
+mod rows;
+mod table;
 
 use arrow::array::RecordBatch;
 
 use crate::domain::tenant::TenantId;
 
+pub use arrow_ipc::decode_arrow;
+pub use csv::decode_csv;
 pub use error::{DecodeError, Rejection, SinkClosed};
 pub use format::{Format, Peek};
 pub use ndjson::decode_ndjson;
 pub use parquet::decode_parquet;
 pub use report::{DecodeReport, MAX_LISTED_ERRORS, MAX_UNKNOWN_KEYS, OTHER_KEYS, RecordError};
+
+// What decoders of other records than the lake's own build upon.
+pub(crate) use columns::{SLOT_COUNT, TIME_SLOT, WireBatch, slot_name, slot_of, slot_type};
+pub(crate) use intake::{Intake, check_time_stamp};
+pub(crate) use record::reason_of;
+pub(crate) use report::{Fault, excerpt};
 
 /// Largest record by default, in bytes: 1 MiB.
 pub const DEFAULT_MAX_RECORD_BYTES: usize = 1 << 20;
@@ -70,11 +85,11 @@ pub struct DecodeOptions {
     pub source: String,
     /// Fills `ingestedAt` and the time part of generated ids, in ms since epoch, UTC.
     pub ingested_at_ms: i64,
-    /// Largest record, in bytes: a line of NDJSON, or the texts of a Parquet row. Default
+    /// Largest record, in bytes: its text in NDJSON or CSV, or the texts of a row of Parquet or Arrow. Default
     /// [`DEFAULT_MAX_RECORD_BYTES`].
     pub max_record_bytes: usize,
-    /// Largest input after decompression, in bytes. [`decode_parquet`] applies it to the pages it
-    /// inflates; for NDJSON give it to [`decompress::Decompress::new`]. Default
+    /// Largest input after decompression, in bytes. [`decode_parquet`] and [`decode_arrow`] apply it to what they
+    /// inflate within; give it to [`decompress::Decompress::new`] too. Default
     /// [`DEFAULT_MAX_INFLATED_BYTES`].
     pub max_inflated_bytes: u64,
 }

@@ -4,15 +4,13 @@ use std::io::Read;
 
 use super::columns::Columns;
 use super::error::DecodeError;
-use super::intake::{Intake, check_time_stamp};
+use super::intake::Intake;
 use super::keys::Keys;
 use super::lines::Lines;
 use super::record::read_record;
 use super::report::{DecodeReport, Fault};
-use super::{DecodeOptions, MAX_BATCH_BYTES, MAX_BATCH_ROWS, Sink};
-
-/// What a row costs beside its text, in bytes: fixed-width cells, offsets and what is derived.
-const ROW_BYTES: usize = 640;
+use super::rows::Rows;
+use super::{DecodeOptions, Sink};
 
 /// Decodes inflated NDJSON and hands the batches to the sink in input order.
 ///
@@ -32,29 +30,18 @@ pub fn decode_ndjson<R: Read, S: Sink>(
     let mut lines = Lines::new(input, options.max_record_bytes);
     let mut intake = Intake::new(options)?;
     let mut keys = Keys::new();
-    let mut columns = Columns::new();
-    let mut batch_bytes = 0;
+    let mut rows = Rows::new();
     while let Some((number, line)) = lines.next()? {
         let line = line.trim_ascii();
         if line.is_empty() {
             continue;
         }
-        if let Err(fault) = read_line(line, &mut keys, &mut columns) {
-            columns.undo_row();
-            intake.refuse(number, fault)?;
-            continue;
-        }
-        columns.accept_row();
-        keys.accept_record();
-        batch_bytes += line.len() + ROW_BYTES;
-        if batch_bytes >= MAX_BATCH_BYTES || columns.rows() >= MAX_BATCH_ROWS {
-            intake.hand_over(columns.finish().map_err(DecodeError::Batch)?, sink)?;
-            batch_bytes = 0;
+        let read = read_line(line, &mut keys, &mut rows.columns);
+        if rows.end_record(number, line.len(), read, &mut intake, sink)? {
+            keys.accept_record();
         }
     }
-    if columns.rows() > 0 {
-        intake.hand_over(columns.finish().map_err(DecodeError::Batch)?, sink)?;
-    }
+    rows.hand_over(&mut intake, sink)?;
     let mut report = intake.finish()?;
     keys.report(&mut report);
     Ok(report)
@@ -67,6 +54,5 @@ fn read_line(line: &[u8], keys: &mut Keys, columns: &mut Columns) -> Result<(), 
     }
     let text = std::str::from_utf8(line)
         .map_err(|error| Fault::of_record(format!("invalid utf-8 after byte {}", error.valid_up_to())))?;
-    read_record(text, keys, columns)?;
-    check_time_stamp(columns.time_stamp())
+    read_record(text, keys, columns)
 }

@@ -28,7 +28,7 @@ pub(super) fn read_record(text: &str, keys: &mut Keys, columns: &mut Columns) ->
 }
 
 /// The parser's words without its line, which is always 1 here.
-fn reason_of(error: &serde_json::Error) -> String {
+pub(crate) fn reason_of(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let place = format!(" at line {} column {}", error.line(), error.column());
     let words = text.strip_suffix(&place).unwrap_or(&text);
@@ -104,7 +104,7 @@ impl Visitor<'_> for KeySeed<'_> {
 }
 
 /// A column that takes the JSON values of its type; false means that it does not take this one.
-trait Cells {
+pub(super) trait Cells {
     const EXPECTED: &'static str;
 
     fn integer(&mut self, _row: usize, _value: i64) -> bool {

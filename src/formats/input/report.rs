@@ -25,7 +25,7 @@ const MAX_EXCERPT_CHARS: usize = 80;
 /// Why one record was refused.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct RecordError {
-    /// Line of an NDJSON input or row of a Parquet file, from 1.
+    /// First line of the record in a text format, or row of a Parquet or Arrow input, from 1.
     pub line: u64,
     /// The key or column at fault, where there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -56,6 +56,9 @@ pub struct DecodeReport {
     pub tenant_id_replaced: u64,
     /// The first [`MAX_LISTED_ERRORS`] refusals.
     pub errors: Vec<RecordError>,
+    /// In how many accepted records a column became null because its text is no address. Only
+    /// sources other than the native one look at that.
+    pub nulled: BTreeMap<String, u64>,
     /// Accepted records of each UTC day.
     pub days: BTreeMap<Day, u64>,
 }
@@ -74,27 +77,27 @@ impl DecodeReport {
 
 /// What is wrong with one record, before its place is known.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Fault {
-    pub(super) field: Option<String>,
-    pub(super) reason: String,
+pub(crate) struct Fault {
+    pub(crate) field: Option<String>,
+    pub(crate) reason: String,
 }
 
 impl Fault {
-    pub(super) fn of_record(reason: impl Into<String>) -> Self {
+    pub(crate) fn of_record(reason: impl Into<String>) -> Self {
         Self { field: None, reason: reason.into() }
     }
 
-    pub(super) fn of_field(field: &str, reason: impl Into<String>) -> Self {
+    pub(crate) fn of_field(field: &str, reason: impl Into<String>) -> Self {
         Self { field: Some(excerpt(field)), reason: reason.into() }
     }
 
-    pub(super) fn at(self, line: u64) -> RecordError {
+    pub(crate) fn at(self, line: u64) -> RecordError {
         RecordError { line, field: self.field, reason: self.reason }
     }
 }
 
 /// At most 80 characters of a text of the input, escaped so that it cannot steer a terminal.
-pub(super) fn excerpt(text: &str) -> String {
+pub(crate) fn excerpt(text: &str) -> String {
     let mut escaped = text.chars().flat_map(char::escape_debug);
     let mut kept: String = escaped.by_ref().take(MAX_EXCERPT_CHARS - 1).collect();
     match (escaped.next(), escaped.next()) {

@@ -12,6 +12,17 @@ pub(super) struct Slot {
     pub(super) len: u32,
 }
 
+/// Length that marks a slot as text to be written straight; its offset is the number of the column.
+pub(super) const DIRECT: u32 = u32::MAX;
+
+impl Slot {
+    /// Bytes in the arena.
+    #[inline]
+    pub(super) fn staged_len(self) -> u32 {
+        if self.len == DIRECT { 0 } else { self.len }
+    }
+}
+
 /// Writes cells one behind the other. Short texts are moved in copies of a fixed size, which may leave
 /// garbage behind the text for the next one to overwrite: a copy whose size is known costs a
 /// fraction of one whose size is not.

@@ -6,7 +6,7 @@ use arrow::array::{
 };
 use arrow::buffer::{Buffer, NullBuffer};
 
-use super::arena::{Arena, SLACK, Slot};
+use super::arena::{Arena, DIRECT, SLACK, Slot};
 use super::memo::Memo;
 use crate::domain::csv_cell;
 use crate::formats::columns::Column;
@@ -18,9 +18,6 @@ pub(super) const MAX_ROWS: usize = 256;
 
 /// Texts longer than this are not staged but written straight to the output, which bounds the arena.
 const MAX_STAGED: usize = 256;
-
-/// Length that marks a slot as text to be written straight; its offset is the number of the column.
-const DIRECT: u32 = u32::MAX;
 
 /// A block of rows as segments: the cell of a column whose value varies, or the joined cells of
 /// neighbouring columns that are constant in the block.
@@ -172,6 +169,7 @@ impl Block {
         }
         self.end_literal();
         let [no, yes, null] = ["false", "true", ""].map(|text| self.arena.bare(text.as_bytes(), cell.separator));
+        self.bound(no.len);
         self.varying(|_, row| match nulls {
             Nulls::Some(nulls) if nulls.is_null(start + row) => null,
             _ if values.value(row) => yes,
@@ -238,6 +236,7 @@ impl Block {
             let key = key(row);
             memo.get(key, generation, || make(arena, key))
         });
+        self.bound(memo.longest());
         self.memos = memos;
     }
 
@@ -249,15 +248,17 @@ impl Block {
             return self.constant(slot);
         }
         self.end_literal();
-        let (mut last, mut slot) = (first, slot);
+        let (mut last, mut slot, mut longest) = (first, slot, slot.staged_len());
         self.varying(|arena, row| {
             let text = text(row);
             if text != last {
                 last = text;
                 slot = text_cell(arena, text.as_bytes(), cell);
+                longest = longest.max(slot.staged_len());
             }
             slot
         });
+        self.bound(longest);
     }
 
     /// Joins a constant cell to the literal, or makes it a segment of its own if it is a long text.
@@ -280,20 +281,23 @@ impl Block {
     }
 
     fn fill(&mut self, slot: Slot) {
+        self.bound(slot.staged_len());
         self.varying(|_, _| slot);
     }
 
     /// Adds a segment with a slot for every row.
     #[inline]
     fn varying(&mut self, mut cell: impl FnMut(&mut Arena, usize) -> Slot) {
-        let mut longest = 0;
         let slots = self.slots[self.segments..].iter_mut().step_by(self.stride).take(self.rows);
         for (row, slot) in slots.enumerate() {
             *slot = cell(&mut self.arena, row);
-            longest = longest.max(if slot.len == DIRECT { 0 } else { slot.len });
         }
-        self.row_bound += longest as usize;
         self.segments += 1;
+    }
+
+    /// Counts the longest staged text of a segment.
+    fn bound(&mut self, longest: u32) {
+        self.row_bound += longest as usize;
     }
 }
 

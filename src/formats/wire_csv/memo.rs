@@ -11,6 +11,7 @@ const ENTRY_BITS: u32 = 7;
 #[derive(Debug, Clone)]
 pub(super) struct Memo {
     entries: [Entry; ENTRIES],
+    longest: u32,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -23,7 +24,7 @@ struct Entry {
 
 impl Default for Memo {
     fn default() -> Self {
-        Self { entries: [Entry::default(); ENTRIES] }
+        Self { entries: [Entry::default(); ENTRIES], longest: 0 }
     }
 }
 
@@ -34,8 +35,14 @@ impl Memo {
         let entry = &mut self.entries[place(key)];
         if entry.key != key || entry.generation != generation {
             *entry = Entry { key, slot: make(), generation };
+            self.longest = self.longest.max(entry.slot.staged_len());
         }
         entry.slot
+    }
+
+    /// Length that no staged text of the column exceeded so far.
+    pub(super) fn longest(&self) -> u32 {
+        self.longest
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::domain::principal::{Scope, Scopes};
 use crate::domain::tenant::TenantKey;
+use crate::domain::token_kind::TokenKind;
 
 /// A text that is never printed.
 #[derive(Clone, PartialEq, Eq)]
@@ -41,8 +42,38 @@ pub enum Credential {
         /// The password.
         password: Secret,
     },
-    /// One of our long-lived tokens.
-    ApiToken(Secret),
+    /// A token.
+    Token {
+        /// Its text.
+        text: Secret,
+        /// Where it was shown.
+        place: TokenPlace,
+    },
+}
+
+/// Where a token was shown; it decides which kinds count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TokenPlace {
+    /// Where every kind that opens routes counts.
+    Bearer,
+    /// Where access tokens count.
+    Access,
+    /// Where IAM tokens count.
+    Iam,
+    /// Where our long-lived tokens count.
+    Api,
+}
+
+impl TokenPlace {
+    /// The kinds that count there. A refresh token counts nowhere: it is exchanged and opens nothing.
+    pub(super) const fn kinds(self) -> &'static [TokenKind] {
+        match self {
+            Self::Bearer => &[TokenKind::Iam, TokenKind::Access, TokenKind::Api],
+            Self::Access => &[TokenKind::Access],
+            Self::Iam => &[TokenKind::Iam],
+            Self::Api => &[TokenKind::Api],
+        }
+    }
 }
 
 /// A credential with what decides about it.
@@ -60,7 +91,7 @@ pub struct AuthRequest {
 /// Who is calling.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PrincipalKind {
-    /// A user with a password.
+    /// A user, by password or by a token that stands for the user.
     User {
         /// E-mail address, lower-cased.
         email: Arc<str>,

@@ -9,33 +9,34 @@ use super::*;
 use crate::domain::clock::ManualClock;
 use crate::domain::principal::{Role, Scope};
 use crate::domain::tenant::{TenantId, TenantKey};
+use crate::domain::token_kind::TokenKind;
 use crate::registry::testing::TestRegistry;
 use crate::registry::{audit, tenants};
 
-const NOW: i64 = 1_763_510_400_000;
-const EMAIL: &str = "Anna@Example.com";
-const PASSWORD: &str = "correct horse";
-const HOME: &str = "192.0.2.1";
-const AWAY: &str = "198.51.100.7";
+pub(super) const NOW: i64 = 1_763_510_400_000;
+pub(super) const EMAIL: &str = "Anna@Example.com";
+pub(super) const PASSWORD: &str = "correct horse";
+pub(super) const HOME: &str = "192.0.2.1";
+pub(super) const AWAY: &str = "198.51.100.7";
 
-struct World {
-    t: TestRegistry,
-    clock: Arc<ManualClock>,
-    auth: Authenticator,
-    tenant: TenantKey,
+pub(super) struct World {
+    pub(super) t: TestRegistry,
+    pub(super) clock: Arc<ManualClock>,
+    pub(super) auth: Authenticator,
+    pub(super) tenant: TenantKey,
 }
 
-fn actor() -> Actor {
+pub(super) fn actor() -> Actor {
     Actor { principal: "root@example.com".to_owned(), address: Some(HOME.parse().unwrap()) }
 }
 
-fn secret(text: &str) -> Secret {
+pub(super) fn secret(text: &str) -> Secret {
     Secret::new(text.to_owned())
 }
 
 impl World {
     /// Tenant 1 with one manager.
-    async fn new() -> Self {
+    pub(super) async fn new() -> Self {
         let t = TestRegistry::new().await;
         let tenant = t.tenant(1).await;
         let clock = Arc::new(ManualClock::new(NOW));
@@ -56,22 +57,31 @@ impl World {
         self.auth.authenticate(AuthRequest { credential, tenant, peer: peer.parse().unwrap() }).await
     }
 
-    async fn anna(&self, password: &str) -> Result<Principal, AuthError> {
+    pub(super) async fn anna(&self, password: &str) -> Result<Principal, AuthError> {
         self.sign_in(EMAIL, password, None, HOME).await
     }
 
     async fn show(&self, token: &str, tenant: Option<i64>) -> Result<Principal, AuthError> {
-        let credential = Credential::ApiToken(secret(token));
+        self.show_as(TokenPlace::Api, token, tenant).await
+    }
+
+    pub(super) async fn show_as(
+        &self,
+        place: TokenPlace,
+        token: &str,
+        tenant: Option<i64>,
+    ) -> Result<Principal, AuthError> {
+        let credential = Credential::Token { text: secret(token), place };
         self.auth.authenticate(AuthRequest { credential, tenant, peer: HOME.parse().unwrap() }).await
     }
 
-    async fn token(&self, lifetime: Option<Duration>) -> CreatedToken {
+    pub(super) async fn token(&self, lifetime: Option<Duration>) -> CreatedToken {
         let new =
             NewApiToken { name: Some("nightly".to_owned()), scopes: "activities:read".parse().unwrap(), lifetime };
         self.auth.create_token(&actor(), self.tenant.id, new).await.unwrap()
     }
 
-    async fn begin_drop(&self, id: TenantId) {
+    pub(super) async fn begin_drop(&self, id: TenantId) {
         let write = self.t.registry.try_write(move |conn| Box::pin(async move { tenants::begin_drop(conn, id).await }));
         write.await.unwrap();
     }
@@ -194,7 +204,7 @@ async fn a_token_opens_its_tenant_until_it_ends() {
     w.t.tenant(2).await;
     let created = w.token(Some(Duration::from_mins(1))).await;
     let text = created.token.expose();
-    assert_eq!(text.len(), API_TOKEN_PREFIX.len() + 43);
+    assert_eq!(text.len(), TokenKind::Api.prefix().len() + 43);
     let principal = w.show(text, None).await.unwrap();
     assert_eq!(principal.tenant, w.tenant);
     assert_eq!(principal.to_string(), format!("token {} (nightly)", created.id));
@@ -202,8 +212,10 @@ async fn a_token_opens_its_tenant_until_it_ends() {
     assert!(w.show(text, Some(1)).await.is_ok());
     assert!(matches!(w.show(text, Some(2)).await, Err(AuthError::TenantNotGranted)));
 
-    let random = text.strip_prefix(API_TOKEN_PREFIX).unwrap();
-    for wrong in ["", API_TOKEN_PREFIX, random, &text[..text.len() - 1], &format!("{text}A"), &text.to_uppercase()] {
+    let random = text.strip_prefix(TokenKind::Api.prefix()).unwrap();
+    for wrong in
+        ["", TokenKind::Api.prefix(), random, &text[..text.len() - 1], &format!("{text}A"), &text.to_uppercase()]
+    {
         assert!(is_invalid(&w.show(wrong, None).await), "{wrong}");
     }
     w.clock.set(created.expires_at_ms.unwrap() - 1);

@@ -1,35 +1,32 @@
-//! Tokens: 256 random bits behind a prefix that names their kind, known to the registry by their hash.
+//! Tokens shown with a request, and the administration of those that stand for themselves.
 
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use moka::ops::compute::{CompResult, Op};
 use moka::sync::Cache;
 use serde_json::json;
-use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use super::credential::{Actor, Principal, PrincipalKind, Secret};
+use super::token_text::{hash_of_kind, mint};
 use super::users::entry;
 use super::{AdminError, AuthError, Authenticator};
+use crate::domain::day::DAY_MS;
 use crate::domain::principal::Scopes;
 use crate::domain::tenant::TenantId;
+use crate::domain::token_kind::TokenKind;
 use crate::registry::audit;
-use crate::registry::tokens::{self as rows, KIND_API, NewToken, Token, TokenHash};
+use crate::registry::tokens::{self as rows, FoundToken, NewToken, Token, TokenHash};
 use crate::registry::{RegistryError, tenants};
-
-/// Start of every long-lived token, so that people and secret scanners recognise one.
-pub const API_TOKEN_PREFIX: &str = "anomalake_api_";
-
-/// Random bytes of a token.
-const TOKEN_BYTES: usize = 32;
-
-/// Base64 characters of that many bytes.
-const TOKEN_CHARS: usize = TOKEN_BYTES.div_ceil(3) * 4 - 1;
 
 /// A token's last use is noted at most this often, in ms.
 const LAST_USED_STEP_MS: i64 = 60_000;
+
+/// How long an expired token of its own stays listed, so that people see why a program is refused, in ms.
+const EXPIRED_LISTED_MS: i64 = 30 * DAY_MS;
+
+/// Expired tokens deleted in one transaction; other writes wait for it.
+const PURGE_STEP: u32 = 1_000;
 
 /// A token to be made.
 #[derive(Debug, Clone, Default)]
@@ -58,36 +55,34 @@ pub(super) fn last_used_cache() -> Cache<i64, i64> {
     Cache::builder().max_capacity(100_000).time_to_live(Duration::from_mins(2)).build()
 }
 
-fn hash_of(text: &str) -> TokenHash {
-    TokenHash(Sha256::digest(text).into())
-}
-
-fn random_token(prefix: &str) -> Result<Secret, AdminError> {
-    let mut bytes = [0; TOKEN_BYTES];
-    getrandom::fill(&mut bytes).map_err(AdminError::Randomness)?;
-    Ok(Secret::new(format!("{prefix}{}", URL_SAFE_NO_PAD.encode(bytes))))
+/// Whether what was found belongs to the hash and is of this time.
+pub(super) fn is_current(found: &FoundToken, hash: TokenHash, now_ms: i64) -> bool {
+    bool::from(found.token.hash.0.ct_eq(&hash.0)) && found.token.is_valid_at(now_ms)
 }
 
 impl Authenticator {
-    pub(super) async fn api_token(&self, text: &Secret, tenant: Option<i64>) -> Result<Principal, AuthError> {
-        let text = text.expose();
-        if text.strip_prefix(API_TOKEN_PREFIX).is_none_or(|random| random.len() != TOKEN_CHARS) {
-            return Err(AuthError::InvalidCredentials);
-        }
-        let (hash, now_ms) = (hash_of(text), self.clock.now_ms());
-        let token = rows::by_hash(&mut *self.registry.read().await?, hash).await?;
-        let token = token
-            .filter(|t| bool::from(t.hash.0.ct_eq(&hash.0)) && t.kind == KIND_API && t.is_valid_at(now_ms))
+    pub(super) async fn token(
+        &self,
+        text: &Secret,
+        kinds: &[TokenKind],
+        tenant: Option<i64>,
+    ) -> Result<Principal, AuthError> {
+        let (hash, now_ms) = (hash_of_kind(text, kinds).ok_or(AuthError::InvalidCredentials)?, self.clock.now_ms());
+        let found = rows::by_hash(&mut *self.registry.read().await?, hash).await?;
+        let found = found
+            .filter(|found| is_current(found, hash, now_ms) && kinds.contains(&found.token.kind))
             .ok_or(AuthError::InvalidCredentials)?;
-        if tenant.is_some_and(|id| id != token.tenant.id.get()) {
+        if tenant.is_some_and(|id| id != found.token.tenant.id.get()) {
             return Err(AuthError::TenantNotGranted);
         }
-        self.note_use(&token, now_ms);
-        Ok(Principal {
-            kind: PrincipalKind::Token { id: token.id, name: token.name },
-            tenant: token.tenant,
-            scopes: token.scopes,
-        })
+        let (scopes, tenant) = (found.scopes(), found.token.tenant);
+        let kind = if let Some(holder) = found.holder {
+            PrincipalKind::User { email: holder.email.into() }
+        } else {
+            self.note_use(&found.token, now_ms);
+            PrincipalKind::Token { id: found.token.id, name: found.token.name }
+        };
+        Ok(Principal { kind, tenant, scopes })
     }
 
     /// Notes that a token was used, at most once a minute and without making the request wait.
@@ -147,8 +142,8 @@ impl Authenticator {
                 Some(at_ms.ok_or(AdminError::InvalidLifetime)?)
             }
         };
-        let token = random_token(API_TOKEN_PREFIX)?;
-        let (actor, hash) = (actor.clone(), hash_of(token.expose()));
+        let (token, hash) = mint(TokenKind::Api).map_err(AdminError::Randomness)?;
+        let actor = actor.clone();
         let id = self
             .registry
             .try_write(move |conn| {
@@ -170,7 +165,7 @@ impl Authenticator {
         Ok(CreatedToken { id, token, expires_at_ms })
     }
 
-    /// Ends a token from the answer on; ending it again is harmless.
+    /// Ends a token from the answer on, with all of its session if it is a user's; ending it again is harmless.
     ///
     /// # Errors
     /// [`AdminError::NoSuchToken`], [`AdminError::Tenant`].
@@ -191,7 +186,8 @@ impl Authenticator {
             .await
     }
 
-    /// All tokens of a tenant by number, also those no longer valid; their texts are known to nobody here.
+    /// All long-lived tokens of a tenant by number, also those no longer valid; their texts are known to nobody
+    /// here.
     ///
     /// # Errors
     /// [`AdminError::Tenant`].
@@ -199,5 +195,25 @@ impl Authenticator {
         let mut conn = self.registry.read().await?;
         let key = tenants::get_active(&mut conn, tenant).await?.key;
         Ok(rows::list(&mut conn, key).await?)
+    }
+
+    /// Deletes expired tokens: those that users got at once, those of their own after 30 days. Refused they are
+    /// from the moment they expire.
+    ///
+    /// # Errors
+    /// [`RegistryError`]; what was deleted until then stays deleted.
+    pub async fn purge_expired(&self) -> Result<u64, RegistryError> {
+        let now_ms = self.clock.now_ms();
+        let mut total = 0;
+        loop {
+            let purge = self
+                .registry
+                .write(move |conn| Box::pin(rows::purge_expired(conn, now_ms, now_ms - EXPIRED_LISTED_MS, PURGE_STEP)));
+            let purged = purge.await?;
+            total += purged;
+            if purged < u64::from(PURGE_STEP) {
+                return Ok(total);
+            }
+        }
     }
 }

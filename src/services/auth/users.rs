@@ -1,5 +1,5 @@
 //! Administration of users. Every act and its audit entry are one transaction; what it changes holds from the
-//! moment it is answered, for remembered credentials too.
+//! moment it is answered, for remembered credentials and for the user's tokens too.
 
 use serde_json::{Value, json};
 use sqlx::SqliteConnection;
@@ -9,7 +9,7 @@ use super::{AdminError, Authenticator};
 use crate::domain::principal::Role;
 use crate::domain::tenant::{TenantId, TenantKey};
 use crate::registry::audit::{self, AuditEntry};
-use crate::registry::{RegistryError, roles, tenants, users};
+use crate::registry::{RegistryError, roles, sessions, tenants, users};
 
 /// Fewest characters of a password.
 pub const MIN_PASSWORD_CHARS: usize = 8;
@@ -120,7 +120,8 @@ impl Authenticator {
             .await
     }
 
-    /// Takes a user's role in a tenant away. The user stays, also without any role.
+    /// Takes a user's role in a tenant away and ends the user's tokens there. The user stays, also without any
+    /// role.
     ///
     /// # Errors
     /// [`AdminError::NoSuchUser`], [`AdminError::NoSuchRole`], [`AdminError::Tenant`].
@@ -134,6 +135,7 @@ impl Authenticator {
                     if !roles::revoke(conn, user.id, key).await? {
                         return Err(AdminError::NoSuchRole { email, tenant });
                     }
+                    sessions::revoke_of_user(conn, user.id, Some(key), now_ms).await?;
                     let entry = entry(&actor, now_ms, Some(key), "user.revoke", email, json!({}));
                     audit::append(conn, &entry).await?;
                     Ok(())
@@ -142,7 +144,7 @@ impl Authenticator {
             .await
     }
 
-    /// Replaces a user's password.
+    /// Replaces a user's password and ends all tokens that the old one gave.
     ///
     /// # Errors
     /// [`AdminError::WeakPassword`], [`AdminError::NoSuchUser`], [`AdminError::Busy`].
@@ -155,6 +157,7 @@ impl Authenticator {
                 Box::pin(async move {
                     let user = known_user(conn, &email).await?;
                     users::set_password_hash(conn, user.id, &hash).await?;
+                    sessions::revoke_of_user(conn, user.id, None, now_ms).await?;
                     audit::append(conn, &entry(&actor, now_ms, None, "user.passwd", email, json!({}))).await?;
                     Ok(())
                 })
@@ -170,7 +173,7 @@ impl Authenticator {
         self.set_enabled(actor, email, true).await
     }
 
-    /// Keeps a user from signing in, in every tenant, from the answer on.
+    /// Keeps a user from signing in, in every tenant, from the answer on, and ends all the user's tokens for good.
     ///
     /// # Errors
     /// [`AdminError::NoSuchUser`].
@@ -186,6 +189,9 @@ impl Authenticator {
                 Box::pin(async move {
                     let user = known_user(conn, &email).await?;
                     users::set_enabled(conn, user.id, enabled).await?;
+                    if !enabled {
+                        sessions::revoke_of_user(conn, user.id, None, now_ms).await?;
+                    }
                     audit::append(conn, &entry(&actor, now_ms, None, action, email, json!({}))).await?;
                     Ok(())
                 })

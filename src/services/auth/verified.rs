@@ -25,7 +25,10 @@ pub(super) struct CredentialKey([u8; 32]);
 /// A user whose password was right, with what held then.
 #[derive(Debug)]
 pub(super) struct VerifiedUser {
+    pub(super) id: i64,
     pub(super) email: Arc<str>,
+    /// The stored hash that the password was compared with: another one now means another password.
+    pub(super) password_hash: Secret,
     pub(super) grants: Vec<Grant>,
     /// The registry's generation of principals, read before the rows.
     pub(super) generation: u64,
@@ -33,15 +36,20 @@ pub(super) struct VerifiedUser {
 }
 
 impl VerifiedUser {
-    /// The user as a principal of the named tenant, or of the only one.
-    pub(super) fn in_tenant(&self, tenant: Option<i64>) -> Result<Principal, AuthError> {
+    /// The role in the named tenant, or in the only one.
+    pub(super) fn grant_in(&self, tenant: Option<i64>) -> Result<Grant, AuthError> {
         let grant = match (tenant, self.grants.as_slice()) {
             (Some(id), grants) => grants.iter().find(|g| g.tenant.id.get() == id),
             (None, [only]) => Some(only),
             (None, []) => None,
             (None, _) => return Err(AuthError::TenantChoiceNeeded),
         };
-        let grant = grant.ok_or(AuthError::TenantNotGranted)?;
+        grant.copied().ok_or(AuthError::TenantNotGranted)
+    }
+
+    /// The user as a principal of the named tenant, or of the only one.
+    pub(super) fn in_tenant(&self, tenant: Option<i64>) -> Result<Principal, AuthError> {
+        let grant = self.grant_in(tenant)?;
         Ok(Principal {
             kind: PrincipalKind::User { email: Arc::clone(&self.email) },
             tenant: grant.tenant,

@@ -29,9 +29,11 @@ async fn it_is_answered_as_it_is_stored() {
       "from": "2026-11-21T00:00:00.000Z",
       "id": 1,
       "incidentId": "ANO-1",
+      "modifiedAt": "2026-11-22T00:00:00.000Z",
       "reason": "because",
       "score": 7.5,
       "source": "test",
+      "status": "new",
       "to": "2026-11-22T01:00:00.000Z",
       "user": "Ann@Example.com",
       "where": "downloadBytes > 10"

@@ -21,7 +21,7 @@ pub(crate) fn check(method: &str, path: &str, answer: &Answer) {
         let body = answer.json();
         let body = body.as_object().unwrap_or_else(|| panic!("{}", shown()));
         assert!(body.get("message").and_then(Value::as_str).is_some_and(|m| !m.is_empty()), "{}", shown());
-        if path.starts_with("/shnapi/") {
+        if path.starts_with("/shnapi/") || path.starts_with("/neo/") {
             only(body, &["code", "message", "target", "details"]);
             assert_eq!(body["code"], answer.status, "{}", shown());
         } else {

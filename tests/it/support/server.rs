@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use anomalake::api::serve::serve_public;
 use anomalake::cli::owner::Owner;
-use anomalake::domain::clock::ManualClock;
+use anomalake::domain::clock::{Clock, ManualClock};
 use anomalake::domain::principal::{Role, Scopes};
 use anomalake::domain::tenant::TenantId;
 use anomalake::registry::audit::{self, AuditEntry};
@@ -171,6 +171,18 @@ impl TestServer {
         let answer = self.anyone().get("/metrics").await.expect(200);
         let line = answer.text().lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
         line.unwrap_or_else(|| panic!("no series {name}")).parse().unwrap()
+    }
+
+    /// The clock's time, in ms since epoch.
+    pub(crate) fn clock_ms(&self) -> i64 {
+        self.clock.now_ms()
+    }
+
+    /// How many evidence files there are, in use or not.
+    pub(crate) fn evidence_files(&self) -> usize {
+        let mut found = Vec::new();
+        walk(&self.dir.path().join("lake"), &mut found);
+        found.iter().filter(|path| path.to_string_lossy().contains("/evidence/") && path.is_file()).count()
     }
 
     /// Data files of all tenants' activities, committed or not, and whatever waits in the staging folder.

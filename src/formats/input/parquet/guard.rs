@@ -26,8 +26,11 @@ const MAX_BATCH_PAGE_BYTES: u64 = 1 << 30;
 /// frames end at 1032:1 and 255:1, which makes this a bound too.
 const MAX_UNBOUNDED_PAGE_BYTES: u64 = 1 << 20;
 
+/// What an error is about.
+pub(super) const WHAT: &str = "parquet file";
+
 pub(super) fn corrupt(error: ParquetError) -> DecodeError {
-    DecodeError::Corrupt { what: "parquet file", source: Box::new(error) }
+    DecodeError::Corrupt { what: WHAT, source: Box::new(error) }
 }
 
 /// An input whose page headers are checked while they are read.
@@ -101,7 +104,7 @@ impl Guard {
 
     /// What lies behind an error of the reader: a refusal, or a corrupt file.
     pub(super) fn explain(&self, error: ArrowError) -> DecodeError {
-        let corrupt = DecodeError::Corrupt { what: "parquet file", source: Box::new(error) };
+        let corrupt = DecodeError::Corrupt { what: WHAT, source: Box::new(error) };
         self.state().refusal.take().unwrap_or(corrupt)
     }
 

@@ -1,7 +1,9 @@
 //! Decoders from bytes to batches.
 
+mod arrow_ipc;
 mod bounds;
 mod compressed;
+mod csv;
 mod ndjson;
 mod parquet;
 mod properties;

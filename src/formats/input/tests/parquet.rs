@@ -140,9 +140,9 @@ fn columns_of_wrong_types_are_named() {
     assert_eq!(with("user", Arc::new(Int8Array::from(vec![1]))).0, "user");
     assert_eq!(with("user", Arc::new(BinaryArray::from(vec![&b"a"[..]]))).0, "user");
     assert_eq!(with("asn", Arc::new(TimestampSecondArray::from(vec![1]))).0, "asn");
-    assert_eq!(with("timeStamp", Arc::clone(&text)), ("timeStamp".to_owned(), "stands in the file twice".to_owned()));
+    assert_eq!(with("timeStamp", Arc::clone(&text)), ("timeStamp".to_owned(), "given twice".to_owned()));
     assert_eq!(column_error(vec![("timeStamp", Arc::clone(&text))]).0, "timeStamp");
-    assert_eq!(column_error(vec![("user", text)]).1, "required, but the file has none");
+    assert_eq!(column_error(vec![("user", text)]).1, "required, but the input has none");
 }
 
 #[test]
@@ -161,6 +161,16 @@ fn nested_unknown_columns_are_counted_and_not_read() {
     let unknown: Vec<_> = report.unknown_keys.into_iter().collect();
     assert_eq!(unknown, [("User".to_owned(), 2), ("list".to_owned(), 2), ("nested".to_owned(), 2)]);
     assert_eq!(cell(&batch, "user", 1), json!("a user with a name of more than twelve bytes"));
+}
+
+#[test]
+fn a_column_without_a_type_is_all_null() {
+    let nulls = |rows| Arc::new(NullArray::new(rows)) as ArrayRef;
+    let (report, batch) =
+        decode_file(file(vec![times(2), ("user", nulls(2)), ("count", nulls(2))]), &options()).unwrap();
+    assert_eq!((report.accepted, report.unknown_keys.len()), (2, 0));
+    assert_eq!((cell(&batch, "user", 1), cell(&batch, "count", 1)), (Value::Null, json!(1)));
+    assert_eq!(column_error(vec![("timeStamp", nulls(1))]).0, "timeStamp");
 }
 
 #[test]
@@ -246,13 +256,15 @@ fn flipped_bytes_never_escape_as_a_panic() {
 #[test]
 fn formats_are_told_apart_by_content() {
     assert_eq!(Format::of_content(&small_file()[..4]), Format::Parquet);
-    for head in [&b""[..], b"PAR", b"{\"ti", b"\xEF\xBB\xBF{"] {
+    assert_eq!(Format::of_content(b"ARROW1\0\0"), Format::Arrow);
+    assert_eq!(Format::of_content(&[0xFF, 0xFF, 0xFF, 0xFF, 0x08, 0, 0, 0]), Format::Arrow);
+    for head in [&b""[..], b"PAR", b"ARROW", b"{\"ti", b"\xEF\xBB\xBF{", b"timeStam"] {
         assert_eq!(Format::of_content(head), Format::Ndjson);
     }
-    let mut peek = Peek::new(&b"abcdef"[..]).unwrap();
-    assert_eq!(peek.head(), b"abcd");
+    let mut peek = Peek::new(&b"abcdefghij"[..]).unwrap();
+    assert_eq!(peek.head(), b"abcdefgh");
     let mut all = String::new();
     std::io::Read::read_to_string(&mut peek, &mut all).unwrap();
-    assert_eq!(all, "abcdef");
+    assert_eq!(all, "abcdefghij");
     assert_eq!(Peek::new(&b"ab"[..]).unwrap().head(), b"ab");
 }

@@ -94,6 +94,27 @@ fn check_row(batch: &RecordBatch, row: usize, record: &[(String, Value)]) -> Res
     Ok(())
 }
 
+/// Records as CSV with all columns, quoted only where they must be or where chance wants it.
+fn csv_of(records: &[Vec<(String, Value)>], quote_all: bool) -> String {
+    let mut names: Vec<&str> = COLUMNS.iter().map(|column| column.name).collect();
+    names.extend([ACTIVITY_ID, "other"]);
+    let mut text = names.join(",");
+    for record in records {
+        let cells = names.iter().map(|name| {
+            let value = record.iter().find(|(key, _)| key == name).map_or(&Value::Null, |(_, value)| value);
+            let cell = match value {
+                Value::Null => String::new(),
+                Value::String(text) => text.clone(),
+                other => other.to_string(),
+            };
+            let quoted = quote_all || cell.contains(['"', ',', '\n', '\r']);
+            if quoted { format!("\"{}\"", cell.replace('"', "\"\"")) } else { cell }
+        });
+        text = text + "\r\n" + &cells.collect::<Vec<_>>().join(",");
+    }
+    text
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -106,6 +127,20 @@ proptest! {
         prop_assert_eq!(report.unknown_keys.values().sum::<u64>(), others);
         for (row, record) in records.iter().enumerate() {
             check_row(&batch, row, record)?;
+        }
+    }
+
+    #[test]
+    fn records_round_trip_through_csv(records in vec(any_record(), 1..8), quote_all in any::<bool>()) {
+        let (report, batch) = collected(|mut sink| {
+            decode_csv(csv_of(&records, quote_all).as_bytes(), &options(), &mut sink)
+        }).unwrap();
+        prop_assert_eq!(report.accepted, records.len() as u64);
+        prop_assert_eq!(report.unknown_keys, [("other".to_owned(), records.len() as u64)].into());
+        for (row, record) in records.iter().enumerate() {
+            // CSV cannot tell the empty text from null.
+            let told = |(_, value): &&(String, Value)| value.as_str() != Some("");
+            check_row(&batch, row, &record.iter().filter(told).cloned().collect::<Vec<_>>())?;
         }
     }
 
@@ -137,6 +172,12 @@ proptest! {
     fn no_bytes_are_too_strange(bytes in vec(any::<u8>(), 0..300), pieces in vec("[{}\\[\\]:,\"a\\\\u0-9.eE+ \n-]{0,20}", 0..5)) {
         let _ = decode_with(&bytes, &skipping());
         let _ = decode_with(pieces.join("{\"timeStamp\":1,\"user\":\""), &skipping());
+        let mut nowhere = |_| Ok(());
+        let _ = decode_csv(&*bytes, &skipping(), &mut nowhere);
+        let _ = decode_csv(("timeStamp,user\n".to_owned() + &pieces.join(",")).as_bytes(), &skipping(), &mut nowhere);
+        for head in [&b""[..], b"\xFF\xFF\xFF\xFF", b"ARROW1\0\0"] {
+            let _ = decode_arrow(&*[head, &bytes].concat(), &skipping(), &mut nowhere);
+        }
     }
 }
 

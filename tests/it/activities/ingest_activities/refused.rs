@@ -193,7 +193,7 @@ async fn types_encodings_and_parameters_that_are_not_known() {
     let server = TestServer::start().await;
     let tenant = server.tenant(5618).await;
     let cases: [(&str, &str, &str, u16, &str, Value); 9] = [
-        ("content-type", "text/csv", PATH, 415, "unsupported_type", json!("Content-Type")),
+        ("content-type", "application/xml", PATH, 415, "unsupported_type", json!("Content-Type")),
         ("content-type", "application/json", PATH, 415, "unsupported_type", json!("Content-Type")),
         ("content-encoding", "br", PATH, 415, "unsupported_encoding", json!("Content-Encoding")),
         ("content-encoding", "gzip, gzip", PATH, 415, "unsupported_encoding", json!("Content-Encoding")),

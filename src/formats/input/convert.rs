@@ -1,4 +1,4 @@
-//! A column of a file to the lake's type, finding the rows that do not fit.
+//! A column of an Arrow batch to the lake's type, finding the rows that do not fit.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,11 +9,11 @@ use arrow::datatypes::{DataType, Float64Type, Int64Type, TimeUnit};
 use arrow::error::ArrowError;
 use arrow::util::display::array_value_to_string;
 
+use super::columns::{TIME_SLOT, slot_name, slot_type};
+use super::intake::check_time_stamp;
+use super::record::whole_number;
+use super::report::{Fault, excerpt};
 use crate::domain::activity::ColumnType;
-use crate::formats::input::columns::{TIME_SLOT, slot_name, slot_type};
-use crate::formats::input::intake::check_time_stamp;
-use crate::formats::input::record::whole_number;
-use crate::formats::input::report::{Fault, excerpt};
 
 /// The first fault of each bad row, by its place in the batch.
 #[derive(Debug, Default)]

@@ -1,0 +1,53 @@
+-- Records of AWS CloudTrail, as trails deliver them to S3, as EventBridge passes them on (`detail`),
+-- or wrapped one by one (`event`). How they get here: docs/sources/cloudtrail.md.
+--
+--: source cloudtrail
+--: about AWS CloudTrail: management and data events
+--: unwrap Records[]
+--: unwrap event
+--: unwrap detail
+--
+--: default sourceIdentifier 'AWS CloudTrail'
+--: default objectType 'ACTIVITY'
+--
+--: text eventID, eventTime, @timestamp, eventName, eventSource, sourceIPAddress, userAgent, recipientAccountId
+--: text userIdentity.userName, userIdentity.arn, userIdentity.accountId, userIdentity.invokedBy
+--: text userIdentity.sessionContext.sessionIssuer.userName
+--: text requestParameters.bucketName, requestParameters.key
+--: text requestParameters.instancesSet.items[].instanceId
+--: text resources[].ARN, resources[].type, resources[].accountId
+--: int additionalEventData.bytesTransferredIn, additionalEventData.bytesTransferredOut
+--: text tlsDetails.clientProvidedHostHeader
+
+SELECT
+    coalesce(epoch_ms(eventTime), epoch_ms("@timestamp")) AS timeStamp,
+    eventID AS activityId,
+
+    eventName AS actionName,
+    eventName AS operation,
+    split_part(eventSource, '.', 1) AS serviceName,
+    coalesce(userIdentity.accountId, recipientAccountId) AS accountId,
+
+    -- Roots and sessions have no user name; services that act for a user have neither name nor arn.
+    coalesce(userIdentity.userName, last_segment(userIdentity.arn, '/:'), userIdentity.invokedBy) AS "user",
+    -- The role behind a session.
+    userIdentity.sessionContext.sessionIssuer.userName AS profile,
+
+    -- Calls by AWS itself name a service here; that is no address.
+    ip_address(sourceIPAddress) AS sourceIP,
+    -- The product alone. What a browser is, its product does not tell.
+    nullif(split_part(split_part(btrim(userAgent, '[]'), ' ', 1), '/', 1), 'Mozilla') AS clientName,
+    tlsDetails.clientProvidedHostHeader AS url,
+
+    resources[1].ARN AS targetId,
+    resources[1].type AS targetType,
+    CAST(array_length(requestParameters.instancesSet.items) AS DOUBLE) AS noOfObjects,
+
+    requestParameters.bucketName AS fileFolderPath,
+    requestParameters.key AS fileName,
+    file_extension(requestParameters.key) AS fileType,
+    CASE WHEN resources[1].type = 'AWS::S3::Bucket' THEN resources[1].accountId
+         WHEN resources[2].type = 'AWS::S3::Bucket' THEN resources[2].accountId END AS fileOwner,
+    additionalEventData.bytesTransferredOut AS downloadBytes,
+    additionalEventData.bytesTransferredIn AS uploadBytes
+FROM record

@@ -1,0 +1,167 @@
+//! `anomalake tenant`.
+
+use std::path::Path;
+use std::time::Duration;
+
+use axum::http::Method;
+use clap::ArgGroup;
+
+use super::CommandError;
+use super::args::{on_off, quota, span_ms};
+use super::output::{self, FormatArgs};
+use super::session::{IfMissing, with_client};
+use crate::api::control::tenants::{CreateTenant, SetTenant, TenantModel};
+use crate::domain::size_text::format_size;
+use crate::domain::tenant::TenantId;
+use crate::domain::time_text::format_span;
+use crate::registry::settings::Quota;
+
+/// Create, list, show, change and drop tenants.
+#[derive(Debug, clap::Subcommand)]
+pub enum TenantCommand {
+    /// Create a tenant; the anomalous-activity feature is off.
+    #[command(after_help = "Example:
+  anomalake tenant create --id 5618 --name \"Acme Corp\"")]
+    Create {
+        /// Number of the tenant, from 1 on.
+        #[arg(long, value_name = "ID")]
+        id: TenantId,
+        /// Name for people.
+        #[arg(long)]
+        name: String,
+    },
+    /// List all tenants.
+    #[command(after_help = "Examples:
+  anomalake tenant list
+  anomalake tenant list --format json")]
+    List(FormatArgs),
+    /// Show a tenant and the limits that apply to it.
+    #[command(after_help = "Example:
+  anomalake tenant show 5618")]
+    Show {
+        /// Number of the tenant.
+        id: TenantId,
+        /// How to print it.
+        #[command(flatten)]
+        format: FormatArgs,
+    },
+    /// Change settings of a tenant; a running server obeys at once.
+    #[command(after_help = "Examples:
+  anomalake tenant set 5618 --anomalous-activity on
+  anomalake tenant set 5618 --availability-delay 0s --max-activities 500000
+  anomalake tenant set 5618 --quota 50GiB")]
+    Set(SetArgs),
+    /// Drop a tenant with all its activities, anomalies and tokens.
+    #[command(after_help = "Example:
+  anomalake tenant drop 5618 --yes")]
+    Drop {
+        /// Number of the tenant.
+        id: TenantId,
+        /// Yes, delete everything of this tenant.
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+/// Settings to change; what is not given stays.
+#[derive(Debug, clap::Args)]
+#[command(group = ArgGroup::new("settings").required(true).multiple(true).args([
+    "anomalous_activity", "availability_delay", "recency", "max_activities", "activity_retention", "quota",
+]))]
+pub struct SetArgs {
+    /// Number of the tenant.
+    id: TenantId,
+    /// Whether queryActivities serves this tenant. Anomalies count from when it was switched on.
+    #[arg(long, value_name = "on|off", value_parser = on_off())]
+    anomalous_activity: Option<bool>,
+    /// Time from an anomaly's creation until its activities are available, for example 12h.
+    #[arg(long, value_name = "DURATION", value_parser = span_ms)]
+    availability_delay: Option<i64>,
+    /// Time from an anomaly's creation during which its activities are available, for example 15d.
+    #[arg(long, value_name = "DURATION", value_parser = span_ms)]
+    recency: Option<i64>,
+    /// Most activities of an anomaly that queryActivities gives; the newest win.
+    #[arg(long, value_name = "N")]
+    max_activities: Option<i64>,
+    /// Time from an activity's timeStamp during which it is kept, for example 100d.
+    #[arg(long, value_name = "DURATION", value_parser = span_ms)]
+    activity_retention: Option<i64>,
+    /// Most bytes of stored activities and evidence, for example 50GiB; none takes the limit away.
+    #[arg(long, value_name = "SIZE|none", value_parser = quota)]
+    quota: Option<Quota>,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// [`CommandError`].
+pub async fn run(data_dir: &Path, command: &TenantCommand) -> Result<(), CommandError> {
+    let if_missing = match command {
+        TenantCommand::Create { .. } => IfMissing::Create,
+        _ => IfMissing::Refuse,
+    };
+    if let TenantCommand::Drop { id, yes: false } = command {
+        let message = format!("dropping tenant {id} deletes all its activities, anomalies and tokens");
+        return Err(CommandError::usage(message).with_hint(format!("say so: anomalake tenant drop {id} --yes")));
+    }
+    with_client(data_dir, if_missing, async |client| match command {
+        TenantCommand::Create { id, name } => {
+            let new = CreateTenant { id: *id, name: name.clone() };
+            let made: TenantModel = client.json(Method::POST, "/control/tenants", None, Some(&new)).await?;
+            output::print(&format!("created tenant {}\n", made.id))
+        }
+        TenantCommand::List(FormatArgs { format }) => {
+            let tenants: Vec<TenantModel> = client.json(Method::GET, "/control/tenants", None, None::<&()>).await?;
+            let headings = ["ID", "NAME", "STATE", "ANOMALOUS ACTIVITY", "CREATED"];
+            output::list(*format, &tenants, &headings, |t| {
+                vec![t.id.to_string(), t.name.clone(), t.state.clone(), feature(t), t.created_at.clone()]
+            })
+        }
+        TenantCommand::Show { id, format } => {
+            let path = format!("/control/tenants/{id}");
+            let tenant: TenantModel = client.json(Method::GET, &path, None, None::<&()>).await?;
+            output::details(format.format, &tenant, fields)
+        }
+        TenantCommand::Set(args) => {
+            let set = SetTenant {
+                anomalous_activity: args.anomalous_activity,
+                availability_delay_ms: args.availability_delay,
+                recency_ms: args.recency,
+                max_activities: args.max_activities,
+                activity_retention_ms: args.activity_retention,
+                quota_bytes: args.quota,
+            };
+            let path = format!("/control/tenants/{}", args.id);
+            let tenant: TenantModel = client.json(Method::PATCH, &path, None, Some(&set)).await?;
+            output::details(output::ListFormat::Table, &tenant, fields)
+        }
+        TenantCommand::Drop { id, .. } => {
+            client.no_content(Method::DELETE, &format!("/control/tenants/{id}"), None::<&()>).await?;
+            output::print(&format!("dropped tenant {id}\n"))
+        }
+    })
+    .await
+}
+
+fn feature(tenant: &TenantModel) -> String {
+    match &tenant.anomalous_activity_since {
+        Some(since) => format!("on since {since}"),
+        None => "off".to_owned(),
+    }
+}
+
+fn fields(tenant: &TenantModel) -> Vec<(&'static str, Option<String>)> {
+    let span = |ms: i64| Some(format_span(Duration::from_millis(ms.unsigned_abs())));
+    vec![
+        ("id", Some(tenant.id.to_string())),
+        ("name", Some(tenant.name.clone())),
+        ("state", Some(tenant.state.clone())),
+        ("created", Some(tenant.created_at.clone())),
+        ("anomalous activity", Some(feature(tenant))),
+        ("availability delay", span(tenant.availability_delay_ms)),
+        ("recency", span(tenant.recency_ms)),
+        ("max activities", Some(tenant.max_activities.to_string())),
+        ("activity retention", span(tenant.activity_retention_ms)),
+        ("quota", tenant.quota_bytes.map(|bytes| format_size(bytes.unsigned_abs()))),
+    ]
+}

@@ -1,0 +1,53 @@
+//! The one place that gives anomalies their `modified_at_ms`.
+//!
+//! Both functions must run inside a write transaction: it is the single writer that makes a time, once
+//! closed, gain no incident.
+
+use sqlx::SqliteConnection;
+
+use super::RegistryError;
+use crate::domain::modified_clock::ModifiedClock;
+use crate::domain::tenant::TenantKey;
+
+async fn load(conn: &mut SqliteConnection, tenant: TenantKey) -> Result<Option<ModifiedClock>, RegistryError> {
+    let row = sqlx::query_as("SELECT last_ms, used FROM modified_clock WHERE tenant_id = ? AND incarnation = ?");
+    let row: Option<(i64, u32)> = row.bind(tenant.id.get()).bind(tenant.incarnation).fetch_optional(conn).await?;
+    Ok(row.map(|(last_ms, used)| ModifiedClock { last_ms, used }))
+}
+
+async fn store(conn: &mut SqliteConnection, tenant: TenantKey, clock: ModifiedClock) -> Result<(), RegistryError> {
+    sqlx::query(
+        "INSERT INTO modified_clock (tenant_id, incarnation, last_ms, used) VALUES (?, ?, ?, ?)
+         ON CONFLICT (tenant_id, incarnation) DO UPDATE SET last_ms = excluded.last_ms, used = excluded.used",
+    )
+    .bind(tenant.id.get())
+    .bind(tenant.incarnation)
+    .bind(clock.last_ms)
+    .bind(clock.used)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// The time of a modification that this transaction makes at `now_ms`, by [`ModifiedClock::stamp`].
+pub(super) async fn stamp(conn: &mut SqliteConnection, tenant: TenantKey, now_ms: i64) -> Result<i64, RegistryError> {
+    let mut clock = load(conn, tenant).await?.unwrap_or_default();
+    let at_ms = clock.stamp(now_ms);
+    store(conn, tenant, clock).await?;
+    Ok(at_ms)
+}
+
+/// Closes the tenant's clock at `now_ms` for a page, by [`ModifiedClock::close`], and returns the first ms that
+/// the page may not include. Reads that begin after this transaction see everything before that ms, and
+/// nothing will ever be added there.
+///
+/// Cost: nothing is written, and so nothing synced, unless something was modified since the last call.
+pub async fn close(conn: &mut SqliteConnection, tenant: TenantKey, now_ms: i64) -> Result<i64, RegistryError> {
+    let Some(before) = load(conn, tenant).await? else { return Ok(0) };
+    let mut clock = before;
+    let end_ms = clock.close(now_ms);
+    if clock != before {
+        store(conn, tenant, clock).await?;
+    }
+    Ok(end_ms)
+}

@@ -1,0 +1,240 @@
+//! The stages of an export: encode, compress, send; one loop.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+use futures::{FutureExt, StreamExt};
+use tokio::sync::mpsc;
+
+use super::{Batches, ExportError};
+use crate::formats::BatchEncoder;
+use crate::formats::compress::Compressor;
+use crate::formats::output::ExportForm;
+use crate::lake::error::LakeError;
+
+/// Size of a chunk of the body before compression, in bytes.
+const CHUNK_BYTES: usize = 256 * 1024;
+
+/// Size of the first chunk, in bytes: small, so that the first row is on its way early.
+const FIRST_CHUNK_BYTES: usize = 16 * 1024;
+
+/// From rows to the bytes of an answer: the encoder, then the compressor where there is one.
+pub(super) struct Pipe {
+    encoder: Box<dyn BatchEncoder>,
+    compressor: Option<Compressor>,
+    /// Encoded bytes that have gone no further.
+    encoded: Vec<u8>,
+    /// The compressor may hold bytes back.
+    unflushed: bool,
+}
+
+impl Pipe {
+    pub(super) fn new(form: ExportForm) -> Result<Self, ExportError> {
+        let compressor = form.compression.map(Compressor::new).transpose().map_err(ExportError::Compress)?;
+        Ok(Self { encoder: form.format.encoder()?, compressor, encoded: Vec::new(), unflushed: false })
+    }
+
+    /// Whether rows that were encoded have not left.
+    fn is_behind(&self) -> bool {
+        !self.encoded.is_empty() || self.unflushed
+    }
+
+    /// What is encoded so far. Compression may hold the end of it back, unless `flush`.
+    fn chunk(&mut self, flush: bool) -> Result<Bytes, ExportError> {
+        let Some(compressor) = &mut self.compressor else {
+            let room = Vec::with_capacity(CHUNK_BYTES + CHUNK_BYTES / 4);
+            return Ok(std::mem::replace(&mut self.encoded, room).into());
+        };
+        let written = compressor.write(&self.encoded);
+        written.and_then(|()| if flush { compressor.flush() } else { Ok(()) }).map_err(ExportError::Compress)?;
+        self.encoded.clear();
+        self.unflushed = !flush;
+        Ok(compressor.take().into())
+    }
+
+    /// The rest, with the end marks of format and compression: a reader takes what has them for whole.
+    fn finish(&mut self) -> Result<Bytes, ExportError> {
+        self.encoder.finish(&mut self.encoded)?;
+        let Some(compressor) = &mut self.compressor else { return Ok(std::mem::take(&mut self.encoded).into()) };
+        compressor.write(&self.encoded).and_then(|()| compressor.finish()).map_err(ExportError::Compress)?;
+        Ok(compressor.take().into())
+    }
+}
+
+/// Nobody reads the body any more.
+struct ReaderGone;
+
+async fn send(chunks: &mpsc::Sender<Bytes>, chunk: Bytes) -> Result<(), ReaderGone> {
+    if chunk.is_empty() { Ok(()) } else { chunks.send(chunk).await.map_err(|_| ReaderGone) }
+}
+
+/// Turns batch after batch into chunks until the end, or until nobody listens. A failure leaves out the end
+/// marks of format and compression.
+pub(super) async fn run(
+    mut batches: Batches,
+    pipe: &mut Pipe,
+    chunks: &mpsc::Sender<Bytes>,
+    promised: Option<u64>,
+    rows_written: &AtomicU64,
+) -> Result<(), ExportError> {
+    let mut first = true;
+    pipe.encoder.begin(&mut pipe.encoded)?;
+    loop {
+        let mut next = batches.next().now_or_never();
+        if next.is_none() {
+            // Rows that are encoded need not wait for those that are not.
+            if pipe.is_behind() && send(chunks, pipe.chunk(true)?).await.is_err() {
+                return Ok(());
+            }
+            next = Some(batches.next().await);
+        }
+        let Some(batch) = next.flatten().transpose()? else { break };
+        let mut row = 0;
+        while row < batch.num_rows() {
+            let limit = if first { FIRST_CHUNK_BYTES } else { CHUNK_BYTES };
+            row = pipe.encoder.encode(&batch, row, &mut pipe.encoded, limit)?;
+            if pipe.encoded.len() >= limit {
+                if send(chunks, pipe.chunk(first)?).await.is_err() {
+                    return Ok(());
+                }
+                first = false;
+            }
+        }
+        rows_written.fetch_add(batch.num_rows() as u64, Ordering::AcqRel);
+    }
+    let written = rows_written.load(Ordering::Acquire);
+    if let Some(promised) = promised.filter(|promised| *promised != written) {
+        let found = format!("the evidence file holds {written} rows where {promised} are recorded");
+        return Err(LakeError::Inconsistent(found).into());
+    }
+    // Nobody may listen any more: nothing is left to do.
+    let _ = send(chunks, pipe.finish()?).await;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+
+    use arrow::array::RecordBatch;
+    use futures::{Stream, stream};
+
+    use super::*;
+    use crate::formats::output::{Compression, ExportFormat};
+    use crate::formats::wire_csv::WireCsvOptions;
+    use crate::lake::testing::rows;
+
+    const CSV: ExportFormat = ExportFormat::Csv(WireCsvOptions { escape_formulas: false });
+
+    fn batch(n: i64) -> RecordBatch {
+        let given: Vec<_> = (0..n).map(|i| (i, "ann@example.com", "id")).collect();
+        rows(&given).project(&(0..56).collect::<Vec<_>>()).unwrap()
+    }
+
+    fn inflated(compression: Option<Compression>, bytes: &[u8]) -> (Vec<u8>, bool) {
+        let mut plain = Vec::new();
+        let read = match compression {
+            None => {
+                plain.extend_from_slice(bytes);
+                Ok(())
+            }
+            Some(Compression::Gzip) => flate2::read::GzDecoder::new(bytes).read_to_end(&mut plain).map(drop),
+            Some(Compression::Zstd) => {
+                zstd::stream::read::Decoder::new(bytes).unwrap().read_to_end(&mut plain).map(drop)
+            }
+        };
+        (plain, read.is_ok())
+    }
+
+    fn start(
+        format: ExportFormat,
+        compression: Option<Compression>,
+        batches: impl Stream<Item = Result<RecordBatch, ExportError>> + Send + 'static,
+    ) -> (tokio::task::JoinHandle<Result<(), ExportError>>, mpsc::Receiver<Bytes>) {
+        let (sender, receiver) = mpsc::channel(1);
+        let task = tokio::spawn(async move {
+            let mut pipe = Pipe::new(ExportForm { format, compression })?;
+            run(Box::pin(batches), &mut pipe, &sender, None, &AtomicU64::new(0)).await
+        });
+        (task, receiver)
+    }
+
+    async fn rest(chunks: &mut mpsc::Receiver<Bytes>) -> Vec<u8> {
+        let mut all = Vec::new();
+        while let Some(chunk) = chunks.recv().await {
+            assert!(!chunk.is_empty());
+            all.extend_from_slice(&chunk);
+        }
+        all
+    }
+
+    const CODINGS: [Option<Compression>; 3] = [None, Some(Compression::Gzip), Some(Compression::Zstd)];
+
+    #[tokio::test]
+    async fn compression_changes_nothing_but_the_bytes_on_the_way() {
+        for format in ExportFormat::all(WireCsvOptions::default()) {
+            let mut plain = None;
+            for compression in CODINGS {
+                let batches = stream::iter([5, 3_000, 0, 1].map(|n| Ok(batch(n))));
+                let (task, mut chunks) = start(format, compression, batches);
+                let (bytes, whole) = inflated(compression, &rest(&mut chunks).await);
+                assert!(task.await.unwrap().is_ok() && whole);
+                assert_eq!(plain.get_or_insert_with(|| bytes.clone()), &bytes, "{format:?} {compression:?}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn rows_are_not_held_back_while_more_are_awaited() {
+        for compression in CODINGS {
+            let (more, source) = futures::channel::mpsc::unbounded();
+            let (task, mut chunks) = start(CSV, compression, source);
+            let (mut bytes, mut lines) = (Vec::new(), 1);
+            // The last part leaves in a chunk that nothing flushes but the wait for more.
+            for n in [0, 1, 2, 5_000] {
+                more.unbounded_send(Ok(batch(n))).unwrap();
+                lines += usize::try_from(n).unwrap();
+                loop {
+                    let (plain, _) = inflated(compression, &bytes);
+                    if plain.split(|byte| *byte == b'\n').count() == lines + 1 {
+                        break;
+                    }
+                    bytes.extend_from_slice(&chunks.recv().await.unwrap());
+                }
+            }
+            drop(more);
+            bytes.append(&mut rest(&mut chunks).await);
+            assert!(task.await.unwrap().is_ok());
+            assert!(inflated(compression, &bytes).1);
+        }
+    }
+
+    #[tokio::test]
+    async fn the_first_chunk_is_small_and_whole() {
+        for compression in CODINGS {
+            let (_task, mut chunks) = start(CSV, compression, stream::iter([Ok(batch(10_000))]));
+            let first = chunks.recv().await.unwrap();
+            let (plain, _) = inflated(compression, &first);
+            assert!((FIRST_CHUNK_BYTES..FIRST_CHUNK_BYTES + 1_024).contains(&plain.len()), "{}", plain.len());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_failure_leaves_no_end_that_looks_whole() {
+        for compression in CODINGS {
+            for format in [ExportFormat::Json, ExportFormat::Arrow, ExportFormat::Parquet] {
+                let failure = ExportError::TimedOut(std::time::Duration::ZERO);
+                let (task, mut chunks) = start(format, compression, stream::iter([Ok(batch(3_000)), Err(failure)]));
+                let (plain, whole) = inflated(compression, &rest(&mut chunks).await);
+                assert!(matches!(task.await.unwrap(), Err(ExportError::TimedOut(_))));
+                assert_eq!(whole, compression.is_none());
+                let end: &[u8] = match format {
+                    ExportFormat::Json => b"]",
+                    ExportFormat::Arrow => &[0xFF, 0xFF, 0xFF, 0xFF, 0, 0, 0, 0],
+                    _ => b"PAR1",
+                };
+                assert!(!plain.ends_with(end) || plain == end, "{format:?} {compression:?}");
+            }
+        }
+    }
+}

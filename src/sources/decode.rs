@@ -1,0 +1,221 @@
+//! A source's input to batches of activities.
+
+use std::io::Read;
+
+use arrow::array::{BooleanArray, RecordBatch};
+use arrow::compute::filter_record_batch;
+use arrow::error::ArrowError;
+use arrow_json::ReaderBuilder;
+use arrow_json::reader::Decoder;
+use serde::de::IgnoredAny;
+
+use super::mapping::{Faults, faults_of_records, faults_of_rows, map_records};
+use super::source::Source;
+use crate::formats::input::json_records::{Found, JsonRecords, Place};
+use crate::formats::input::{
+    DecodeError, DecodeOptions, DecodeReport, Fault, Intake, Sink, WireBatch, excerpt, reason_of, slot_name,
+};
+
+/// Most records of a batch.
+const BATCH_RECORDS: usize = 4_096;
+
+/// Bytes of records after which a batch ends. The last record may exceed it.
+const BATCH_BYTES: usize = 4 << 20;
+
+/// Decodes inflated JSON of a source and hands the mapped batches to the sink in input order.
+///
+/// Records may stand one a line, in lists, or in documents that the source unwraps, over one line or
+/// many, in any sequence. Every record becomes a row or is refused by line, field and reason: what is
+/// no JSON object, or has no time. A field whose JSON type is not the declared one reads as null.
+/// Memory is bounded by a batch of records, not by a document.
+///
+/// # Errors
+/// [`DecodeError`]; with `OnError::Reject` any bad record ends in [`DecodeError::Rejected`]. A record
+/// beyond the size limit, or a document that cannot be followed, ends every input.
+pub fn decode_source<R: Read, S: Sink>(
+    input: R,
+    source: &Source,
+    options: &DecodeOptions,
+    sink: &mut S,
+) -> Result<DecodeReport, DecodeError> {
+    let mut records = JsonRecords::new(input, source.unwrap(), options.max_record_bytes);
+    let mut intake = Intake::new(options)?;
+    let mut batch = Batch::default();
+    let mut decoder = RecordDecoder::new(source)?;
+    while let Some((place, found)) = records.next()? {
+        match found {
+            Found::Object(record) => batch.add(place, record),
+            Found::Fault(reason) => batch.faults.push((place, Fault::of_record(reason))),
+        }
+        if batch.is_full() {
+            flush(&mut batch, &mut decoder, source, &mut intake, sink)?;
+        }
+    }
+    flush(&mut batch, &mut decoder, source, &mut intake, sink)?;
+    intake.finish()
+}
+
+/// Records as text.
+#[derive(Debug, Default)]
+struct Batch {
+    bytes: Vec<u8>,
+    /// Where each record stands in the input, and where it ends in `bytes`.
+    records: Vec<(Place, usize)>,
+    /// What was found in place of records, and what is wrong with some.
+    faults: Vec<(Place, Fault)>,
+}
+
+impl Batch {
+    fn add(&mut self, place: Place, record: &[u8]) {
+        self.bytes.extend_from_slice(record);
+        self.records.push((place, self.bytes.len()));
+    }
+
+    fn is_full(&self) -> bool {
+        self.bytes.len() >= BATCH_BYTES || self.records.len() >= BATCH_RECORDS || self.faults.len() >= BATCH_RECORDS
+    }
+
+    fn texts(&self) -> impl Iterator<Item = (Place, &[u8])> {
+        let mut from = 0;
+        self.records.iter().map(move |(place, end)| (*place, &self.bytes[std::mem::replace(&mut from, *end)..*end]))
+    }
+}
+
+fn flush<S: Sink>(
+    batch: &mut Batch,
+    decoder: &mut RecordDecoder<'_>,
+    source: &Source,
+    intake: &mut Intake<'_>,
+    sink: &mut S,
+) -> Result<(), DecodeError> {
+    let mut faults = std::mem::take(&mut batch.faults);
+    let mapped = match decoder.decode(batch, &mut faults)? {
+        Some(records) => Some(map(records, source, &mut faults).map_err(DecodeError::Batch)?),
+        None => None,
+    };
+    batch.bytes.clear();
+    batch.records.clear();
+    faults.sort_by_key(|(place, _)| (place.line, place.element));
+    for (place, mut fault) in faults {
+        if let Some(element) = place.element {
+            fault.reason = format!("{} (record {element} of its list)", fault.reason);
+        }
+        intake.refuse(place.line, fault)?;
+    }
+    let Some((rows, nulled)) = mapped else { return Ok(()) };
+    for (slot, rows) in nulled.into_iter().filter(|(_, rows)| *rows > 0) {
+        *intake.report.nulled.entry(slot_name(slot).to_owned()).or_default() += rows;
+    }
+    intake.hand_over(rows, sink)
+}
+
+/// Decoded records and their places.
+struct Records {
+    batch: RecordBatch,
+    places: Vec<Place>,
+}
+
+/// Marks the rows without a fault and moves the faults to the others.
+fn leave_out(places: &mut Vec<Place>, found: Faults, faults: &mut Vec<(Place, Fault)>) -> BooleanArray {
+    let good: Vec<bool> = (0..places.len()).map(|row| !found.contains_key(&row)).collect();
+    faults.extend(found.into_iter().map(|(row, fault)| (places[row], fault)));
+    let mut marks = good.iter();
+    places.retain(|_| marks.next() == Some(&true));
+    BooleanArray::from(good)
+}
+
+/// Rows of activities, and by slot how many addresses became null in them.
+fn map(
+    Records { mut batch, mut places }: Records,
+    source: &Source,
+    faults: &mut Vec<(Place, Fault)>,
+) -> Result<(WireBatch, Vec<(usize, u64)>), ArrowError> {
+    let columns = source.columns();
+    let mut mapped = if let Ok(mapped) = map_records(columns, &batch) {
+        mapped
+    } else {
+        let good = leave_out(&mut places, faults_of_records(columns, &batch), faults);
+        batch = filter_record_batch(&batch, &good)?;
+        map_records(columns, &batch)?
+    };
+    let found = faults_of_rows(columns, &mapped);
+    if !found.is_empty() {
+        mapped = mapped.keep(&leave_out(&mut places, found, faults))?;
+    }
+    let nulled = mapped.nulled.iter().map(|(slot, rows)| (*slot, rows.true_count() as u64)).collect();
+    Ok((WireBatch { rows: places.len(), columns: mapped.columns }, nulled))
+}
+
+/// Decodes records of a source's declared fields.
+struct RecordDecoder<'s> {
+    source: &'s Source,
+    decoder: Decoder,
+}
+
+impl<'s> RecordDecoder<'s> {
+    fn new(source: &'s Source) -> Result<Self, DecodeError> {
+        Ok(Self { source, decoder: decoder(source, BATCH_RECORDS)? })
+    }
+
+    /// The records of a batch that are sound, if any; faults of the others.
+    fn decode(&mut self, batch: &Batch, faults: &mut Vec<(Place, Fault)>) -> Result<Option<Records>, DecodeError> {
+        if let Ok(decoded) = all(&mut self.decoder, batch.texts().map(|(_, text)| text)) {
+            let places = batch.records.iter().map(|(place, _)| *place).collect();
+            return Ok(decoded.map(|batch| Records { batch, places }));
+        }
+        // After a failure a decoder holds half a record.
+        self.decoder = decoder(self.source, BATCH_RECORDS)?;
+        let mut good = Vec::with_capacity(batch.records.len());
+        let mut single = decoder(self.source, 1)?;
+        for (place, text) in batch.texts() {
+            match sound(text, &mut single) {
+                Ok(()) => good.push((place, text)),
+                Err(fault) => {
+                    faults.push((place, fault));
+                    single = decoder(self.source, 1)?;
+                }
+            }
+        }
+        let decoded = all(&mut self.decoder, good.iter().map(|(_, text)| *text)).map_err(DecodeError::Batch)?;
+        let places = good.into_iter().map(|(place, _)| place).collect();
+        Ok(decoded.map(|batch| Records { batch, places }))
+    }
+}
+
+fn decoder(source: &Source, batch_records: usize) -> Result<Decoder, DecodeError> {
+    ReaderBuilder::new(source.schema())
+        .with_batch_size(batch_records)
+        .with_coerce_primitive(true)
+        .with_ignore_type_conflicts(true)
+        .build_decoder()
+        .map_err(DecodeError::Batch)
+}
+
+/// Decodes texts that hold one object each.
+fn all<'t>(decoder: &mut Decoder, texts: impl Iterator<Item = &'t [u8]>) -> Result<Option<RecordBatch>, ArrowError> {
+    for (text, number) in texts.zip(1..) {
+        let taken = decoder.decode(text)?;
+        if taken < text.len() || decoder.len() != number || decoder.has_partial_record() {
+            return Err(ArrowError::JsonError("not one object".to_owned()));
+        }
+    }
+    decoder.flush()
+}
+
+/// Whether a text is one JSON object, by the same rules as for the lake's own records.
+fn sound(text: &[u8], single: &mut Decoder) -> Result<(), Fault> {
+    let text = std::str::from_utf8(text)
+        .map_err(|error| Fault::of_record(format!("invalid utf-8 after byte {}", error.valid_up_to())))?;
+    let mut json = serde_json::Deserializer::from_str(text);
+    serde::Deserialize::deserialize(&mut json)
+        .and_then(|IgnoredAny| json.end())
+        .map_err(|error| Fault::of_record(reason_of(&error)))?;
+    // The decoder may still refuse what the parser leaves open, such as half a surrogate pair.
+    all(single, std::iter::once(text.as_bytes())).map(drop).map_err(|error| {
+        let reason = match error {
+            ArrowError::JsonError(reason) => reason,
+            other => other.to_string(),
+        };
+        Fault::of_record(format!("malformed json: {}", excerpt(&reason)))
+    })
+}

@@ -1,0 +1,43 @@
+//! The sources that come with the program.
+
+use std::sync::{Arc, OnceLock};
+
+use super::error::SourceError;
+use super::source::Source;
+
+/// A source that comes with the program.
+#[derive(Debug)]
+pub struct EmbeddedSource {
+    /// Its name, the one its header says.
+    pub name: &'static str,
+    /// Its file.
+    pub text: &'static str,
+    parsed: OnceLock<Arc<Source>>,
+}
+
+/// All of them, by name.
+pub static EMBEDDED: [EmbeddedSource; 1] = [EmbeddedSource {
+    name: "cloudtrail",
+    text: include_str!("../../data/sources/cloudtrail.sql"),
+    parsed: OnceLock::new(),
+}];
+
+/// The source of this name.
+#[must_use]
+pub fn embedded(name: &str) -> Option<&'static EmbeddedSource> {
+    EMBEDDED.iter().find(|source| source.name == name)
+}
+
+impl EmbeddedSource {
+    /// The source ready to run; read at its first use. Call it on the CPU runtime.
+    ///
+    /// # Errors
+    /// Never for a file that passed the tests.
+    pub fn source(&self) -> Result<Arc<Source>, SourceError> {
+        if let Some(source) = self.parsed.get() {
+            return Ok(Arc::clone(source));
+        }
+        let source = Arc::new(Source::parse(self.text)?);
+        Ok(Arc::clone(self.parsed.get_or_init(|| source)))
+    }
+}

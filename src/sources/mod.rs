@@ -1,0 +1,27 @@
+//! Sources: how the records of other products become activities.
+//!
+//! A source is a file: a header in comments that says which fields of a JSON record are read, and one
+//! `SELECT` from the record onto the activity columns (see `docs/sources/`). Records are decoded once
+//! into the declared fields, and the expressions of the `SELECT`, planned once, run over each batch.
+//!
+//! The rules of a vendor's source are in `docs/sources/`: the time is the event's own, the
+//! action is named as the vendor names it, and an address that is none becomes null and is counted.
+
+mod decode;
+mod embedded;
+mod error;
+mod fields;
+mod functions;
+mod header;
+mod mapping;
+mod select;
+mod source;
+pub mod values;
+
+pub use decode::decode_source;
+pub use embedded::{EMBEDDED, EmbeddedSource, embedded};
+pub use error::{Position, SourceError};
+pub use source::{SOURCE_BOUNDS, Source};
+
+#[cfg(test)]
+mod tests;
