@@ -21,7 +21,8 @@ use crate::services::settings::ServerSettings;
 #[command(after_help = "Examples:
   anomalake serve --data-dir ./lake
   anomalake serve --data-dir ./lake --listen 127.0.0.1:0 --config anomalake.toml
-  anomalake serve --data-dir ./lake --listen 0.0.0.0:8443 --tls-cert chain.pem --tls-key key.pem")]
+  anomalake serve --data-dir ./lake --listen 0.0.0.0:8443 \\
+    --tls-cert chain.pem --tls-key key.pem")]
 pub struct ServeArgs {
     /// Address and port to listen on; port 0 picks a free one. Beyond loopback it takes a certificate.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
