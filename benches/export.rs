@@ -69,11 +69,13 @@ async fn prepare(dir: &Path) -> Lake {
     let id = TenantId::try_from(5618).unwrap();
     services.create_tenant(&actor, id, "bench".to_owned()).await.unwrap();
     let overrides = Overrides { availability_delay_ms: Some(0), ..Overrides::default() };
-    let change = SettingsChange { anomalous_activity: Some(true), overrides };
+    let change = SettingsChange { anomalous_activity: Some(true), overrides, ..Default::default() };
     let tenant = services.change_tenant(&actor, id, change).await.unwrap();
     let body = ndjson();
     let chunks: Vec<_> = body.chunks(256 << 10).map(|c| Ok(Bytes::copy_from_slice(c))).collect();
     let request = IngestRequest {
+        source: None,
+        patience: None,
         tenant: tenant.key,
         format: None,
         encoding: None,

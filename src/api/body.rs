@@ -1,5 +1,7 @@
 //! Small bodies: JSON in, whatever the content type says, and JSON out.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::extract::Request;
 use axum::http::StatusCode;
@@ -19,10 +21,13 @@ pub struct Binary(pub Vec<u8>);
 /// Largest JSON body, in bytes.
 pub const MAX_JSON_BYTES: usize = 1 << 20;
 
+/// Longest time for a JSON body to arrive.
+pub const JSON_TIMEOUT: Duration = Duration::from_secs(30);
+
 /// Reads a JSON body. Both wire families parse JSON whatever the content type.
 ///
 /// # Errors
-/// `413` beyond [`MAX_JSON_BYTES`], `400` with line and column for bad JSON.
+/// `413` beyond [`MAX_JSON_BYTES`], `408` after [`JSON_TIMEOUT`], `400` with line and column for bad JSON.
 pub async fn json<T: DeserializeOwned>(request: Request) -> Result<T, ApiError> {
     parse(&collect(request).await?)
 }
@@ -49,8 +54,17 @@ pub async fn json_or_default<T: DeserializeOwned + Default>(request: Request) ->
 }
 
 async fn collect(request: Request) -> Result<Bytes, ApiError> {
+    collect_within(request, JSON_TIMEOUT).await
+}
+
+async fn collect_within(request: Request, time: Duration) -> Result<Bytes, ApiError> {
     let limited = http_body_util::Limited::new(request.into_body(), MAX_JSON_BYTES);
-    let collected = http_body_util::BodyExt::collect(limited).await.map_err(|error| {
+    let arrived = tokio::time::timeout(time, http_body_util::BodyExt::collect(limited)).await;
+    let arrived = arrived.map_err(|_| {
+        let message = format!("the body did not arrive within {}", humantime::format_duration(time));
+        ApiError::new(StatusCode::REQUEST_TIMEOUT, "body_too_slow", message)
+    })?;
+    let collected = arrived.map_err(|error| {
         if error.is::<http_body_util::LengthLimitError>() {
             let message = format!("the body exceeds {MAX_JSON_BYTES} bytes");
             ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", message)
@@ -73,4 +87,17 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
 pub fn answer<T: Serialize>(status: StatusCode, value: &T) -> Result<Response, ApiError> {
     let body = serde_json::to_vec(value).map_err(|error| ApiError::internal(&error))?;
     Ok((status, [(CONTENT_TYPE, "application/json")], Body::from(body)).into_response())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_body_that_does_not_come_is_not_waited_for() {
+        let silent = Body::from_stream(futures::stream::pending::<Result<Bytes, std::io::Error>>());
+        let refused = collect_within(Request::new(silent), Duration::from_millis(5)).await.unwrap_err();
+        assert_eq!((refused.status, refused.code), (StatusCode::REQUEST_TIMEOUT, "body_too_slow"));
+        assert_eq!(collect_within(Request::new(Body::from("7")), JSON_TIMEOUT).await.unwrap(), "7");
+    }
 }

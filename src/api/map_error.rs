@@ -1,6 +1,9 @@
 //! From the services' errors to status and code: one exhaustive match per type, so that a new
 //! failure cannot reach the wire without a decision here.
 
+use std::io::ErrorKind;
+use std::sync::Arc;
+
 use axum::http::StatusCode;
 
 use super::error::{ApiError, UNAUTHENTICATED};
@@ -16,11 +19,80 @@ use crate::services::evidence::EvidenceError;
 use crate::services::export::ExportError;
 use crate::services::incidents::IncidentError;
 use crate::services::ingest::IngestError;
+use crate::services::room::NoRoom;
 use crate::services::tenants::DropError;
+use crate::services::upload::UploadError;
 
 fn unavailable(code: &'static str, message: &str, cause: &(dyn std::error::Error + 'static)) -> ApiError {
     let retry_after = Some(std::time::Duration::from_secs(1));
     ApiError { retry_after, ..ApiError::new(StatusCode::SERVICE_UNAVAILABLE, code, message).with_cause(cause) }
+}
+
+fn no_room(code: &'static str, message: impl Into<String>) -> ApiError {
+    ApiError::new(StatusCode::INSUFFICIENT_STORAGE, code, message)
+}
+
+/// Whether a failed write met a full disk: then neither client nor code is at fault, and trying again at
+/// once does not help.
+fn is_disk_full(error: &(dyn std::error::Error + 'static)) -> bool {
+    /// SQLite's code for it.
+    const SQLITE_FULL: &str = "13";
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let kind = error.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
+        if matches!(kind, Some(ErrorKind::StorageFull | ErrorKind::QuotaExceeded)) {
+            return true;
+        }
+        if let Some(sqlx::Error::Database(database)) = error.downcast_ref() {
+            return database.code().as_deref() == Some(SQLITE_FULL);
+        }
+        // Errors that several requests share; they hide what they hold from the chain of sources.
+        if let Some(shared) = error.downcast_ref::<Arc<dyn std::error::Error + Send + Sync>>() {
+            return is_disk_full(shared.as_ref());
+        }
+        if let Some(shared) = error.downcast_ref::<Arc<sqlx::Error>>() {
+            return is_disk_full(shared.as_ref());
+        }
+        // An I/O error shows only the cause of what it wraps.
+        if let Some(wrapped) = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
+            return is_disk_full(wrapped);
+        }
+        next = error.source();
+    }
+    false
+}
+
+impl From<&NoRoom> for ApiError {
+    fn from(error: &NoRoom) -> Self {
+        match error {
+            NoRoom::Quota { quota_bytes, wanted_bytes } => {
+                no_room("quota_exceeded", format!("{error}; nothing was stored"))
+                    .with_details(serde_json::json!({ "quotaBytes": quota_bytes, "wantedBytes": wanted_bytes }))
+            }
+            // How full it is, is the operator's business: see the metrics and the log.
+            NoRoom::Disk { free_bytes, min_bytes } => {
+                let cause = format!("{free_bytes} bytes are free where {min_bytes} must stay free");
+                let message = format!("{error}; nothing was stored, and what is stored can be read");
+                Self { internal: Some(cause), ..no_room("disk_low", message) }
+            }
+            NoRoom::Unknown(_) => Self::internal(error),
+        }
+    }
+}
+
+impl From<UploadError> for ApiError {
+    fn from(error: UploadError) -> Self {
+        match &error {
+            UploadError::Stalled(_) => {
+                let message = format!("{error}; nothing was stored");
+                Self::new(StatusCode::REQUEST_TIMEOUT, "upload_stalled", message)
+            }
+            UploadError::Broken(_) => {
+                let message = "the body did not arrive whole; nothing was stored";
+                Self::new(StatusCode::BAD_REQUEST, "incomplete_body", message).with_cause(&error)
+            }
+        }
+    }
 }
 
 impl From<RegistryError> for ApiError {
@@ -51,6 +123,10 @@ impl From<LakeError> for ApiError {
                 "the write was interrupted and may be stored; repeat it with the same Idempotency-Key",
                 &error,
             ),
+            LakeError::OverQuota { .. } => no_room("quota_exceeded", error.to_string()),
+            LakeError::NotStored(cause) if is_disk_full(cause.as_ref()) => {
+                no_room("disk_full", "the server's disk is full; nothing was stored").with_cause(&error)
+            }
             LakeError::NotStored(_) => unavailable("not_stored", "nothing was stored; try again", &error),
             LakeError::Delta(_)
             | LakeError::Storage(_)
@@ -181,6 +257,10 @@ impl From<EvidenceError> for ApiError {
             EvidenceError::Failed(_) | EvidenceError::TimedOut(_) | EvidenceError::Where(_) => {
                 failed(error.to_string()).with_cause(&error)
             }
+            EvidenceError::NoRoom(error) => error.into(),
+            EvidenceError::Making(cause) if is_disk_full(cause) => {
+                no_room("disk_full", "the server's disk is full; the evidence cannot be made").with_cause(&error)
+            }
             EvidenceError::Changed => unavailable("changed_meanwhile", &error.to_string(), &error),
             EvidenceError::Making(_) => failed(error.to_string()).with_cause(&error),
             EvidenceError::Lake(_) | EvidenceError::Registry(_) => Self::internal(&error),
@@ -207,6 +287,8 @@ impl From<IngestError> for ApiError {
             IngestError::Busy { retry_after } => Self::too_many("busy", "too many ingests are running", retry_after),
             IngestError::KeyConflict => Self::new(StatusCode::CONFLICT, "idempotency_conflict", error.to_string())
                 .with_target("Idempotency-Key"),
+            IngestError::NoRoom(error) => (&error).into(),
+            IngestError::Upload(error) => error.into(),
             IngestError::Decode(error) => error.into(),
             IngestError::Lake(error) => error.into(),
             IngestError::Registry(error) => error.into(),
@@ -244,7 +326,40 @@ impl From<DecodeError> for ApiError {
             DecodeError::Read(_) => {
                 bad("incomplete_body", "the body did not arrive whole; nothing was stored".to_owned())
             }
+            DecodeError::Spool(cause) if is_disk_full(cause) => {
+                no_room("disk_full", "the server's disk is full; nothing was stored").with_cause(&error)
+            }
             DecodeError::Spool(_) | DecodeError::SinkClosed(_) | DecodeError::Batch(_) => Self::internal(&error),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lake::data_files::Rows;
+    use crate::lake::testing::{self, FullDisk};
+
+    #[tokio::test]
+    async fn a_full_disk_is_recognised_under_all_that_wraps_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let disk = Arc::new(FullDisk::default());
+        let lake = testing::lake_on(&dir, Arc::clone(&disk));
+        let table = lake.table(testing::tenant()).await.unwrap();
+        let rows = || Rows::Batches(vec![testing::rows(&[(5, "ann", "a")])]);
+        *disk.refused.lock().unwrap() = ".parquet";
+        let in_writer = ApiError::from(table.append(rows(), None).await.unwrap_err());
+        let mut files = table.data_files();
+        let Rows::Batches(batches) = rows() else { unreachable!() };
+        files.push(batches[0].clone()).await.unwrap();
+        let in_ingest = ApiError::from(files.finish_as_files().await.unwrap_err().not_stored());
+        for error in [in_writer, in_ingest] {
+            assert_eq!((error.status, error.code), (StatusCode::INSUFFICIENT_STORAGE, "disk_full"));
+            assert!(error.message.contains("nothing was stored"), "{}", error.message);
+        }
+        let spool = ApiError::from(DecodeError::Spool(ErrorKind::StorageFull.into()));
+        assert_eq!(spool.code, "disk_full");
+        let other = ApiError::from(LakeError::Io(std::io::Error::other("planted")).not_stored());
+        assert_eq!((other.status, other.code), (StatusCode::SERVICE_UNAVAILABLE, "not_stored"));
     }
 }

@@ -18,6 +18,7 @@ pub mod policy;
 mod security;
 pub mod serve;
 pub mod system;
+mod unread;
 
 use std::sync::Arc;
 

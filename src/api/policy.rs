@@ -14,6 +14,7 @@ use tower_http::trace::TraceLayer;
 use uuid::Uuid;
 
 use super::error::{self, ApiError};
+use super::unread;
 use crate::services::Services;
 use crate::services::metrics::RequestLabels;
 
@@ -25,6 +26,8 @@ pub fn apply(routes: Router, services: &Arc<Services>) -> Router {
     routes
         .fallback(no_route)
         .method_not_allowed_fallback(wrong_method)
+        // 7. A client that is refused in mid-upload gets to read why.
+        .layer(middleware::from_fn(unread::read_the_rest))
         // 6. A page of another site may not use a browser's access to this server.
         .layer(middleware::from_fn(refuse_cross_site))
         // 5. A panic is an error of ours, and the connection and the process live on.

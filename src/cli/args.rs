@@ -6,7 +6,9 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 
 use crate::domain::clock::{Clock, SystemClock};
 use crate::domain::principal::Role;
+use crate::domain::size_text::{InvalidSize, parse_size};
 use crate::domain::time_text::{self, InvalidSpan, InvalidTime};
+use crate::registry::settings::Quota;
 
 /// A point in time, checked here and kept as it was written: relative ones count from the clock of
 /// whoever carries the command out.
@@ -32,6 +34,18 @@ pub fn time_ms(text: &str) -> Result<i64, InvalidTime> {
 pub fn span_ms(text: &str) -> Result<i64, InvalidSpan> {
     let span: Duration = time_text::parse_span(text)?;
     i64::try_from(span.as_millis()).map_err(|_| InvalidSpan(text.to_owned()))
+}
+
+/// A size such as `50GiB`, or `none` for no limit.
+///
+/// # Errors
+/// [`InvalidSize`], also for one beyond the range.
+pub fn quota(text: &str) -> Result<Quota, InvalidSize> {
+    if text == "none" {
+        return Ok(Quota::Unlimited);
+    }
+    let bytes = parse_size(text)?;
+    i64::try_from(bytes).map(Quota::Bytes).map_err(|_| InvalidSize(text.to_owned()))
 }
 
 /// `on` or `off`.

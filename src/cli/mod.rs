@@ -64,8 +64,8 @@ pub enum Command {
     Demo(demo::DemoArgs),
     /// Serve the HTTP API over a data directory.
     ///
-    /// Prints one line `listening on http://ADDR:PORT` when ready. On SIGTERM or Ctrl-C it takes no new
-    /// connection, finishes the requests under way, and exits 0.
+    /// Prints one line `listening on http://ADDR:PORT` (`https://` with a certificate) when ready. On
+    /// SIGTERM or Ctrl-C it takes no new connection, finishes the requests under way, and exits 0.
     Serve(serve::ServeArgs),
     /// Create, list, show, change and drop tenants.
     #[command(subcommand)]

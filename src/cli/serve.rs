@@ -4,7 +4,6 @@ use std::io::Write;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -12,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::CommandError;
 use super::owner::Owner;
 use super::signal::Termination;
-use crate::api::serve::serve_public;
+use crate::api::serve::{Endpoint, Tls, serve_public};
 use crate::domain::clock::SystemClock;
 use crate::jobs;
 use crate::services::settings::ServerSettings;
@@ -21,25 +20,41 @@ use crate::services::settings::ServerSettings;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   anomalake serve --data-dir ./lake
-  anomalake serve --data-dir ./lake --listen 127.0.0.1:0 --config anomalake.toml")]
+  anomalake serve --data-dir ./lake --listen 127.0.0.1:0 --config anomalake.toml
+  anomalake serve --data-dir ./lake --listen 0.0.0.0:8443 \\
+    --tls-cert chain.pem --tls-key key.pem")]
 pub struct ServeArgs {
-    /// Address and port to listen on; port 0 picks a free one. Only loopback addresses are allowed.
+    /// Address and port to listen on; port 0 picks a free one. Beyond loopback it takes a certificate.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
     pub listen: SocketAddr,
     /// Settings file.
     #[arg(long, value_name = "FILE.toml")]
     pub config: Option<PathBuf>,
+    /// Certificate chain in PEM, leaf first; taken over again when the file changes.
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub tls_cert: Option<PathBuf>,
+    /// Private key of the certificate in PEM.
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub tls_key: Option<PathBuf>,
+    /// Allow plain HTTP beyond loopback: passwords, tokens and data can be read on the way.
+    #[arg(long, conflicts_with = "tls_cert")]
+    pub allow_plain_http: bool,
 }
-
-/// Longest time for requests under way when the server stops.
-const GRACE: Duration = Duration::from_mins(1);
 
 /// Runs the server until a signal.
 ///
 /// # Errors
 /// [`CommandError`] when it cannot start or its listener fails.
 pub async fn run(data_dir: &Path, args: &ServeArgs) -> Result<(), CommandError> {
-    check_loopback(args.listen)?;
+    let tls = match (&args.tls_cert, &args.tls_key) {
+        (Some(chain), Some(key)) => Some(Tls::load(chain, key).map_err(CommandError::failed)?),
+        _ => None,
+    };
+    if !args.listen.ip().is_loopback() && tls.is_none() && !args.allow_plain_http {
+        let message = format!("{} is reachable from other machines, which takes TLS", args.listen);
+        let hint = "add --tls-cert FILE --tls-key FILE, or listen on a loopback address; behind a proxy that encrypts, --allow-plain-http";
+        return Err(CommandError::usage(message).with_hint(hint));
+    }
     let termination = Termination::listen();
     let settings = match &args.config {
         Some(file) => ServerSettings::load(file).map_err(CommandError::failed)?,
@@ -53,7 +68,7 @@ pub async fn run(data_dir: &Path, args: &ServeArgs) -> Result<(), CommandError> 
             return Err(error);
         }
     };
-    serve(owner, listener, termination).await
+    serve(owner, Endpoint::new(listener, tls), termination).await
 }
 
 /// Refuses addresses that other machines could reach.
@@ -84,38 +99,34 @@ pub async fn bind(address: SocketAddr) -> Result<TcpListener, CommandError> {
 ///
 /// # Errors
 /// As [`run`].
-pub async fn serve(owner: Owner, listener: TcpListener, mut termination: Termination) -> Result<(), CommandError> {
+pub async fn serve(
+    owner: Owner,
+    endpoint: impl Into<Endpoint>,
+    mut termination: Termination,
+) -> Result<(), CommandError> {
+    let endpoint = endpoint.into();
     let stop = CancellationToken::new();
-    let address = listener.local_addr().map_err(CommandError::failed)?;
+    let url = endpoint.url().map_err(CommandError::failed)?;
     let jobs = jobs::start(&owner.services, &stop);
     let services = Arc::clone(&owner.services);
-    let public = tokio::spawn({
-        let (services, stop) = (Arc::clone(&services), stop.clone());
-        async move { serve_public(listener, &services, stop).await }
+    let mut public = tokio::spawn({
+        let stop = stop.clone();
+        async move { serve_public(endpoint, &services, stop).await }
     });
     {
         // Only this line goes to stdout, so that a script can wait for it.
         let mut out = std::io::stdout().lock();
-        writeln!(out, "listening on http://{address}").and_then(|()| out.flush()).map_err(CommandError::failed)?;
+        writeln!(out, "listening on {url}").and_then(|()| out.flush()).map_err(CommandError::failed)?;
     }
-    let mut public = std::pin::pin!(public);
     let ended = tokio::select! {
-        ended = &mut public => Some(ended),
-        () = termination.received() => None,
-    };
-    stop.cancel();
-    let ended = match ended {
-        Some(ended) => ended,
-        None => {
-            if let Ok(ended) = tokio::time::timeout(GRACE, &mut public).await {
-                ended
-            } else {
-                tracing::warn!(grace_seconds = GRACE.as_secs(), "requests under way did not end in time");
-                public.abort();
-                Ok(Ok(()))
-            }
+        ended = &mut public => ended,
+        () = termination.received() => {
+            tracing::info!("stopping: requests under way are finished first");
+            stop.cancel();
+            public.await
         }
     };
+    stop.cancel();
     jobs.wait().await;
     owner.release().await;
     ended.map_err(CommandError::failed)?.map_err(CommandError::failed)

@@ -7,12 +7,14 @@ use axum::http::Method;
 use clap::ArgGroup;
 
 use super::CommandError;
-use super::args::{on_off, span_ms};
+use super::args::{on_off, quota, span_ms};
 use super::output::{self, FormatArgs};
 use super::session::{IfMissing, with_client};
 use crate::api::control::tenants::{CreateTenant, SetTenant, TenantModel};
+use crate::domain::size_text::format_size;
 use crate::domain::tenant::TenantId;
 use crate::domain::time_text::format_span;
+use crate::registry::settings::Quota;
 
 /// Create, list, show, change and drop tenants.
 #[derive(Debug, clap::Subcommand)]
@@ -46,7 +48,8 @@ pub enum TenantCommand {
     /// Change settings of a tenant; a running server obeys at once.
     #[command(after_help = "Examples:
   anomalake tenant set 5618 --anomalous-activity on
-  anomalake tenant set 5618 --availability-delay 0s --max-activities 500000")]
+  anomalake tenant set 5618 --availability-delay 0s --max-activities 500000
+  anomalake tenant set 5618 --quota 50GiB")]
     Set(SetArgs),
     /// Drop a tenant with all its activities, anomalies and tokens.
     #[command(after_help = "Example:
@@ -63,7 +66,7 @@ pub enum TenantCommand {
 /// Settings to change; what is not given stays.
 #[derive(Debug, clap::Args)]
 #[command(group = ArgGroup::new("settings").required(true).multiple(true).args([
-    "anomalous_activity", "availability_delay", "recency", "max_activities", "activity_retention",
+    "anomalous_activity", "availability_delay", "recency", "max_activities", "activity_retention", "quota",
 ]))]
 pub struct SetArgs {
     /// Number of the tenant.
@@ -83,6 +86,9 @@ pub struct SetArgs {
     /// Time from an activity's timeStamp during which it is kept, for example 100d.
     #[arg(long, value_name = "DURATION", value_parser = span_ms)]
     activity_retention: Option<i64>,
+    /// Most bytes of stored activities and evidence, for example 50GiB; none takes the limit away.
+    #[arg(long, value_name = "SIZE|none", value_parser = quota)]
+    quota: Option<Quota>,
 }
 
 /// Runs the command.
@@ -123,6 +129,7 @@ pub async fn run(data_dir: &Path, command: &TenantCommand) -> Result<(), Command
                 recency_ms: args.recency,
                 max_activities: args.max_activities,
                 activity_retention_ms: args.activity_retention,
+                quota_bytes: args.quota,
             };
             let path = format!("/control/tenants/{}", args.id);
             let tenant: TenantModel = client.json(Method::PATCH, &path, None, Some(&set)).await?;
@@ -155,5 +162,6 @@ fn fields(tenant: &TenantModel) -> Vec<(&'static str, Option<String>)> {
         ("recency", span(tenant.recency_ms)),
         ("max activities", Some(tenant.max_activities.to_string())),
         ("activity retention", span(tenant.activity_retention_ms)),
+        ("quota", tenant.quota_bytes.map(|bytes| format_size(bytes.unsigned_abs()))),
     ]
 }

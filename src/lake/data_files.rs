@@ -73,10 +73,18 @@ impl DataFiles {
     ///
     /// # Errors
     /// When a file cannot be written; the files written before are then deleted.
-    pub async fn finish(mut self) -> Result<Rows, LakeError> {
+    pub async fn finish(self) -> Result<Rows, LakeError> {
         if self.files.is_empty() && self.buffered_bytes <= SMALL_BYTES {
             return Ok(Rows::Batches(self.buffered));
         }
+        self.finish_as_files().await
+    }
+
+    /// Ends the ingest with files of its own, however small it is.
+    ///
+    /// # Errors
+    /// As [`DataFiles::finish`].
+    pub(crate) async fn finish_as_files(mut self) -> Result<Rows, LakeError> {
         match self.flush().await {
             Ok(()) => Ok(Rows::Files(self.files)),
             Err(error) => {

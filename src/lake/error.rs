@@ -20,6 +20,14 @@ pub enum LakeError {
     /// Repeating it with the same idempotency key is safe.
     #[error("the write was interrupted; whether it was stored is decided when the table is opened again")]
     Interrupted(#[source] Cause),
+    /// The table may not grow to what it would with this write; nothing was stored.
+    #[error("the activities would grow to {wanted_bytes} bytes where {max_bytes} are allowed")]
+    OverQuota {
+        /// Size of the table's live files with this write, in bytes; in a group of small writes with all of them.
+        wanted_bytes: u64,
+        /// Largest size that the caller allowed, in bytes.
+        max_bytes: u64,
+    },
     /// Nothing was stored.
     #[error("the lake refused the write; nothing was stored")]
     NotStored(#[source] Cause),
@@ -47,4 +55,15 @@ pub enum LakeError {
     /// The table's address could not be formed.
     #[error("the table's address could not be formed")]
     Url(#[from] url::ParseError),
+}
+
+impl LakeError {
+    /// Says of a failure before anything was committed that nothing was stored, with the failure as cause.
+    #[must_use]
+    pub fn not_stored(self) -> Self {
+        match self {
+            told @ (Self::Busy { .. } | Self::OverQuota { .. } | Self::NotStored(_)) => told,
+            other => Self::NotStored(Box::new(other)),
+        }
+    }
 }

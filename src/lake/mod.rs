@@ -11,6 +11,8 @@ pub mod error;
 pub mod evidence_files;
 pub mod file_ranges;
 pub mod layout;
+#[cfg(test)]
+mod room_tests;
 pub mod table;
 pub mod tables;
 pub mod writer;

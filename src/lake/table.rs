@@ -1,7 +1,7 @@
 //! One open activities table: its published snapshot, its writer's queue.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -37,15 +37,17 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 pub(super) struct Published {
     snapshot: RwLock<(DeltaTable, u64)>,
     last_group: AtomicI64,
+    live_bytes: AtomicU64,
     gained: Mutex<BTreeMap<u64, Arc<Vec<FileRange>>>>,
     broken: AtomicBool,
 }
 
 impl Published {
-    fn new(table: DeltaTable, version: u64, last_group: i64) -> Self {
+    fn new(table: DeltaTable, version: u64, last_group: i64, live_bytes: u64) -> Self {
         Self {
             snapshot: RwLock::new((table, version)),
             last_group: AtomicI64::new(last_group),
+            live_bytes: AtomicU64::new(live_bytes),
             gained: Mutex::default(),
             broken: AtomicBool::new(false),
         }
@@ -55,10 +57,16 @@ impl Published {
         self.last_group.load(Ordering::SeqCst)
     }
 
+    pub(super) fn live_bytes(&self) -> u64 {
+        self.live_bytes.load(Ordering::SeqCst)
+    }
+
+    /// Shows a commit that added `files` and removed none.
     pub(super) fn publish(&self, table: DeltaTable, version: u64, group: i64, files: &[Add]) {
         self.remember_gained(version, Arc::new(files.iter().map(FileRange::of).collect()));
         *self.snapshot.write().unwrap_or_else(PoisonError::into_inner) = (table, version);
         self.last_group.store(group, Ordering::SeqCst);
+        self.live_bytes.fetch_add(bytes_of(files), Ordering::SeqCst);
     }
 
     pub(super) fn mark_broken(&self) {
@@ -76,6 +84,11 @@ impl Published {
     fn gained(&self, version: u64) -> Option<Arc<Vec<FileRange>>> {
         self.gained.lock().unwrap_or_else(PoisonError::into_inner).get(&version).map(Arc::clone)
     }
+}
+
+/// Bytes of data files.
+pub(super) fn bytes_of(files: &[Add]) -> u64 {
+    files.iter().map(|file| u64::try_from(file.size).unwrap_or(0)).sum()
 }
 
 /// An open table. Dropping the last handle closes the queue; the writer ends after what is queued.
@@ -117,7 +130,8 @@ impl ActivityTable {
         ledger.resolve(tenant, last_group).await.map_err(LakeError::NotStored)?;
         let activities: Arc<dyn ObjectStore> = Arc::new(PrefixStore::new(Arc::clone(&store), ACTIVITIES));
         let folder = DataFolder::new(activities, snapshot);
-        let published = Arc::new(Published::new(table.clone(), version, last_group));
+        let live_bytes = snapshot.log_data().iter().map(|file| u64::try_from(file.size()).unwrap_or(0)).sum();
+        let published = Arc::new(Published::new(table.clone(), version, last_group, live_bytes));
         let (queue, receiver) = mpsc::channel(1024);
         let stop = CancellationToken::new();
         let writer = Writer {
@@ -177,6 +191,12 @@ impl ActivityTable {
         self.published.last_group()
     }
 
+    /// Bytes of the data files of the newest committed snapshot.
+    #[must_use]
+    pub fn live_bytes(&self) -> u64 {
+        self.published.live_bytes()
+    }
+
     pub(super) fn is_broken(&self) -> bool {
         self.published.broken.load(Ordering::SeqCst)
     }
@@ -199,6 +219,21 @@ impl ActivityTable {
     /// [`LakeError::Busy`] and [`LakeError::NotStored`]: nothing was stored.
     /// [`LakeError::Interrupted`]: unknown until the table is opened again.
     pub async fn append(&self, rows: Rows, pending: Option<PendingAnswer>) -> Result<Committed, LakeError> {
+        self.append_within(rows, pending, None).await
+    }
+
+    /// As [`ActivityTable::append`], unless the table's live files would then have more than `max_live_bytes`.
+    /// The writer decides, with the sizes of the files as written, so that no two appends can both
+    /// take the last room.
+    ///
+    /// # Errors
+    /// As [`ActivityTable::append`], and [`LakeError::OverQuota`]: nothing was stored.
+    pub async fn append_within(
+        &self,
+        rows: Rows,
+        pending: Option<PendingAnswer>,
+        max_live_bytes: Option<u64>,
+    ) -> Result<Committed, LakeError> {
         *self.last_used.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
         let bytes = match &rows {
             Rows::Batches(batches) => batches.iter().map(arrow::array::RecordBatch::get_array_memory_size).sum(),
@@ -210,7 +245,7 @@ impl ActivityTable {
             return Err(LakeError::Busy { retry_after: RETRY_AFTER });
         };
         let (reply, answer) = oneshot::channel();
-        if let Err(refused) = self.queue.send(Append { rows, pending, reply, room }).await {
+        if let Err(refused) = self.queue.send(Append { rows, pending, max_live_bytes, reply, _room: room }).await {
             self.discard(refused.0.rows).await;
             return Err(LakeError::NotStored("the table's writer has stopped; try again".into()));
         }

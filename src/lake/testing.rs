@@ -68,6 +68,32 @@ pub(crate) fn lake_with(
     Arc::new(Lake::with_syncer(&data_dir, syncer, ledger, options, handle).unwrap())
 }
 
+/// A disk that is full on demand, as a disk says so that allocates late: when a file is synced.
+#[derive(Debug, Default)]
+pub(crate) struct FullDisk {
+    /// What the names of the files end in that find no room; empty for a disk with room.
+    pub(crate) refused: Mutex<&'static str>,
+}
+
+impl Syncer for FullDisk {
+    fn sync_file(&self, path: &std::path::Path) -> std::io::Result<()> {
+        let refused = *self.refused.lock().unwrap();
+        if !refused.is_empty() && path.to_string_lossy().ends_with(refused) {
+            return Err(std::io::ErrorKind::StorageFull.into());
+        }
+        Ok(())
+    }
+
+    fn sync_folder(&self, _: &std::path::Path) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A lake on a disk that may be full.
+pub(crate) fn lake_on(dir: &tempfile::TempDir, disk: Arc<FullDisk>) -> Arc<Lake> {
+    lake_with(dir, disk, &Arc::default(), Duration::ZERO)
+}
+
 /// Rows of (timeStamp, user, activityId); every other column is null or its default.
 pub(crate) fn rows(rows: &[(i64, &str, &str)]) -> RecordBatch {
     let n = rows.len();

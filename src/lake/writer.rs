@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 use super::data_files::{DataFolder, Rows};
 use super::delta::{CHECKPOINT_INTERVAL, INGEST_APP, commit_properties};
 use super::error::{Cause, LakeError};
-use super::table::Published;
+use super::table::{Published, bytes_of};
 use crate::domain::activity::DAY;
 use crate::domain::tenant::TenantKey;
 
@@ -60,9 +60,33 @@ pub trait Ledger: std::fmt::Debug + Send + Sync + 'static {
 pub(super) struct Append {
     pub(super) rows: Rows,
     pub(super) pending: Option<PendingAnswer>,
+    /// Largest size of the table's live files with this append, in bytes; none for no limit.
+    pub(super) max_live_bytes: Option<u64>,
     pub(super) reply: oneshot::Sender<Result<Committed, LakeError>>,
     /// Room in the queue; given back when the append is done with.
-    pub(super) room: OwnedSemaphorePermit,
+    pub(super) _room: OwnedSemaphorePermit,
+}
+
+impl Append {
+    /// The append's limit when a table of this size is beyond it.
+    fn exceeded_by(&self, live_bytes: u64) -> Option<u64> {
+        self.max_live_bytes.filter(|max| live_bytes > *max)
+    }
+
+    fn answer(self, outcome: Result<Committed, LakeError>) {
+        // A receiver that is gone wants no answer.
+        let _ = self.reply.send(outcome);
+    }
+}
+
+/// A group whose files are written.
+#[derive(Default)]
+struct Admitted {
+    files: Vec<Add>,
+    /// The appends that wait for the commit of these files; their rows are in them.
+    waiting: Vec<Append>,
+    /// The shared files could not be written.
+    failure: Option<Cause>,
 }
 
 /// Where an append landed.
@@ -145,47 +169,34 @@ impl Writer {
 
     /// `Err` means that the outcome is unknown and the table must be opened again.
     async fn commit(&mut self, group: Vec<Append>) -> Result<(), Arc<dyn std::error::Error + Send + Sync>> {
-        let mut batches = Vec::new();
-        let mut files: Vec<Add> = Vec::new();
-        let mut pending = Vec::new();
-        let mut replies = Vec::with_capacity(group.len());
-        for append in group {
-            match append.rows {
-                Rows::Batches(more) => batches.extend(more),
-                Rows::Files(more) => files.extend(more),
-            }
-            pending.extend(append.pending);
-            replies.push((append.reply, append.room));
-        }
+        let mut admitted = self.admit(group).await;
         let number = self.published.last_group() + 1;
-        let prepared = match self.folder.write_sorted(batches).await {
-            Ok(more) => {
-                files.extend(more);
-                if pending.is_empty() && !self.pending_in_doubt {
-                    Ok(())
-                } else {
-                    let recorded = self.ledger.record_pending(self.tenant, number, pending).await;
-                    self.pending_in_doubt = recorded.is_err();
-                    recorded
-                }
+        let pending: Vec<_> = admitted.waiting.iter_mut().filter_map(|append| append.pending.take()).collect();
+        let prepared = match admitted.failure {
+            Some(error) => Err(error),
+            None if admitted.waiting.is_empty() => return Ok(()),
+            None if pending.is_empty() && !self.pending_in_doubt => Ok(()),
+            None => {
+                let recorded = self.ledger.record_pending(self.tenant, number, pending).await;
+                self.pending_in_doubt = recorded.is_err();
+                recorded
             }
-            Err(error) => Err(error.into()),
         };
+        let Admitted { files, waiting, .. } = admitted;
         if let Err(error) = prepared {
             let error: Arc<dyn std::error::Error + Send + Sync> = Arc::from(error);
             tracing::error!(tenant = %self.tenant, %error, "a group of appends was not stored");
             self.folder.delete_uncommitted(&files).await;
-            for (reply, _) in replies {
-                // A receiver that is gone wants no answer.
-                let _ = reply.send(Err(LakeError::NotStored(Box::new(Arc::clone(&error)))));
+            for append in waiting {
+                append.answer(Err(LakeError::NotStored(Box::new(Arc::clone(&error)))));
             }
             return Ok(());
         }
         match self.append_to_log(&files, number).await {
             Ok(version) => {
                 let committed = Committed { version, files: files.len() };
-                for (reply, _) in replies {
-                    let _ = reply.send(Ok(committed));
+                for append in waiting {
+                    append.answer(Ok(committed));
                 }
                 if version % CHECKPOINT_INTERVAL == 0 {
                     self.checkpoint();
@@ -194,12 +205,58 @@ impl Writer {
             }
             Err(error) => {
                 let error: Arc<dyn std::error::Error + Send + Sync> = Arc::new(error);
-                for (reply, _) in replies {
-                    let _ = reply.send(Err(LakeError::Interrupted(Box::new(Arc::clone(&error)))));
+                for append in waiting {
+                    append.answer(Err(LakeError::Interrupted(Box::new(Arc::clone(&error)))));
                 }
                 Err(error)
             }
         }
+    }
+
+    /// Writes the files of a group and turns away the appends for which there is no room. An append that
+    /// brings files is judged alone; the others share files and are judged together.
+    async fn admit(&self, group: Vec<Append>) -> Admitted {
+        let mut admitted = Admitted::default();
+        let mut live_bytes = self.published.live_bytes();
+        let (mut batches, mut sharing) = (Vec::new(), Vec::new());
+        for mut append in group {
+            match std::mem::replace(&mut append.rows, Rows::Batches(Vec::new())) {
+                Rows::Batches(more) => {
+                    batches.extend(more);
+                    sharing.push(append);
+                }
+                Rows::Files(more) => {
+                    let wanted_bytes = live_bytes + bytes_of(&more);
+                    if let Some(max_bytes) = append.exceeded_by(wanted_bytes) {
+                        self.folder.delete_uncommitted(&more).await;
+                        append.answer(Err(LakeError::OverQuota { wanted_bytes, max_bytes }));
+                    } else {
+                        live_bytes = wanted_bytes;
+                        admitted.files.extend(more);
+                        admitted.waiting.push(append);
+                    }
+                }
+            }
+        }
+        match self.folder.write_sorted(batches).await {
+            Ok(shared) => {
+                let wanted_bytes = live_bytes + bytes_of(&shared);
+                if let Some(max_bytes) = sharing.iter().find_map(|append| append.exceeded_by(wanted_bytes)) {
+                    self.folder.delete_uncommitted(&shared).await;
+                    for append in sharing {
+                        append.answer(Err(LakeError::OverQuota { wanted_bytes, max_bytes }));
+                    }
+                } else {
+                    admitted.files.extend(shared);
+                    admitted.waiting.extend(sharing);
+                }
+            }
+            Err(error) => {
+                admitted.failure = Some(error.into());
+                admitted.waiting.extend(sharing);
+            }
+        }
+        admitted
     }
 
     async fn append_to_log(&mut self, files: &[Add], number: i64) -> Result<u64, LakeError> {

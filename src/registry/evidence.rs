@@ -134,6 +134,13 @@ pub async fn get(
     Ok(row.map(Evidence::from))
 }
 
+/// Bytes of the tenant's evidence files, summed up.
+pub async fn used_bytes(conn: &mut SqliteConnection, tenant: TenantKey) -> Result<i64, RegistryError> {
+    let used = sqlx::query_scalar("SELECT bytes FROM evidence_usage WHERE tenant_id = ? AND incarnation = ?");
+    let used: Option<i64> = used.bind(tenant.id.get()).bind(tenant.incarnation).fetch_optional(conn).await?;
+    Ok(used.unwrap_or(0))
+}
+
 /// The commit point of evidence: from this transaction on exports read the file, which is durable
 /// already. Returns false, and changes nothing, when the anomaly is gone or an attempt with this or a higher
 /// number came first; the file is then garbage.

@@ -113,7 +113,7 @@ async fn due_is_each_tenants_own_rule() {
     let (a, b) = (t.tenant(1).await, t.tenant(2).await);
     let set = async |tenant: TenantKey, anomalous_activity, availability_delay_ms, now_ms| {
         let overrides = Overrides { availability_delay_ms, ..Default::default() };
-        let change = SettingsChange { anomalous_activity: Some(anomalous_activity), overrides };
+        let change = SettingsChange { anomalous_activity: Some(anomalous_activity), overrides, ..Default::default() };
         let update = t.registry.try_write(move |conn| {
             Box::pin(async move {
                 settings::update(conn, tenant.id, &change, &Limits::default(), now_ms).await?;

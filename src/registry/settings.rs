@@ -66,6 +66,33 @@ pub struct SettingsChange {
     pub anomalous_activity: Option<bool>,
     /// New overrides, each at least 0; `max_activities` and `activity_retention_ms` at least 1.
     pub overrides: Overrides,
+    /// A new storage quota.
+    pub quota: Option<Quota>,
+}
+
+/// What a tenant may store, activities and evidence together. As JSON a number or `null`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(from = "Option<i64>", into = "Option<i64>")]
+pub enum Quota {
+    /// This many bytes, at least 0.
+    Bytes(i64),
+    /// As much as the disk holds.
+    Unlimited,
+}
+
+impl From<Option<i64>> for Quota {
+    fn from(bytes: Option<i64>) -> Self {
+        bytes.map_or(Self::Unlimited, Self::Bytes)
+    }
+}
+
+impl From<Quota> for Option<i64> {
+    fn from(quota: Quota) -> Self {
+        match quota {
+            Quota::Bytes(bytes) => Some(bytes),
+            Quota::Unlimited => None,
+        }
+    }
 }
 
 fn check_range(setting: &'static str, value: Option<i64>, at_least: i64) -> Result<(), TenantError> {
@@ -93,6 +120,8 @@ pub async fn update(
     check_range("recency (ms)", asked.recency_ms, 0)?;
     check_range("max activities", asked.max_activities, 1)?;
     check_range("activity retention (ms)", asked.activity_retention_ms, 1)?;
+    let quota_bytes = change.quota.map_or(tenant.quota_bytes, Option::from);
+    check_range("quota (bytes)", quota_bytes, 0)?;
     let overrides = Overrides {
         availability_delay_ms: asked.availability_delay_ms.or(tenant.overrides.availability_delay_ms),
         recency_ms: asked.recency_ms.or(tenant.overrides.recency_ms),
@@ -110,7 +139,7 @@ pub async fn update(
     };
     let changed = sqlx::query_as(
         "UPDATE tenants SET anomalous_activity_since_ms = ?, availability_delay_ms = ?, recency_ms = ?,
-             max_activities = ?, activity_retention_ms = ?
+             max_activities = ?, activity_retention_ms = ?, quota_bytes = ?
          WHERE tenant_id = ? AND incarnation = ? RETURNING *",
     )
     .bind(since_ms)
@@ -118,6 +147,7 @@ pub async fn update(
     .bind(overrides.recency_ms)
     .bind(overrides.max_activities)
     .bind(overrides.activity_retention_ms)
+    .bind(quota_bytes)
     .bind(tenant.key.id.get())
     .bind(tenant.key.incarnation)
     .fetch_one(conn)
@@ -157,6 +187,19 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_quota_stays_until_it_is_changed_or_taken_away() {
+        let t = TestRegistry::new().await;
+        let key = t.tenant(7).await;
+        let change = |quota| SettingsChange { quota, ..Default::default() };
+        let steps = [(None, None), (Some(Quota::Bytes(5)), Some(5)), (None, Some(5)), (Some(Quota::Unlimited), None)];
+        for (asked, wanted) in steps {
+            assert_eq!(set(&t, key, change(asked), 1).await.unwrap().quota_bytes, wanted, "{asked:?}");
+        }
+        let refused = set(&t, key, change(Some(Quota::Bytes(-1))), 1).await;
+        assert!(matches!(refused, Err(TenantError::OutOfRange { at_least: 0, .. })), "{refused:?}");
+    }
+
+    #[tokio::test]
     async fn the_feature_keeps_its_start_until_it_is_switched_off() {
         let t = TestRegistry::new().await;
         let key = t.tenant(7).await;
@@ -179,6 +222,7 @@ mod tests {
         let change = |recency_ms, activity_retention_ms| SettingsChange {
             anomalous_activity: Some(true),
             overrides: Overrides { recency_ms, activity_retention_ms, ..Overrides::default() },
+            ..Default::default()
         };
         for refused in
             [change(Some(101 * DAY_MS), None), change(None, Some(14 * DAY_MS)), change(Some(2 * DAY_MS), Some(DAY_MS))]

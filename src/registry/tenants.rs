@@ -36,6 +36,8 @@ pub struct Tenant {
     /// What differs from the server's defaults.
     #[sqlx(flatten)]
     pub overrides: Overrides,
+    /// Most bytes of stored activities and evidence, together; none for no limit.
+    pub quota_bytes: Option<i64>,
 }
 
 /// Why a tenant was not created, found or changed.
@@ -164,6 +166,7 @@ pub async fn finish_drop(conn: &mut SqliteConnection, key: TenantKey, now_ms: i6
     }
     for sql in [
         "DELETE FROM evidence WHERE tenant_id = ? AND incarnation = ?",
+        "DELETE FROM evidence_usage WHERE tenant_id = ? AND incarnation = ?",
         "DELETE FROM anomalies WHERE tenant_id = ? AND incarnation = ?",
         "DELETE FROM modified_clock WHERE tenant_id = ? AND incarnation = ?",
         "DELETE FROM tokens WHERE tenant_id = ? AND incarnation = ?",

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::auth::Actor;
-use super::evidence::chain;
+use super::evidence::{EvidenceError, chain};
 use super::{Services, audit_entry};
 use crate::domain::anomaly::AnomalyId;
 use crate::domain::incident::IncidentStatus;
@@ -184,6 +184,10 @@ impl Services {
             let tenant = crate::registry::tenants::get(&mut *self.registry.read().await?, anomaly.tenant.id).await?;
             let Some(tenant) = tenant.filter(|t| t.key == anomaly.tenant) else { continue };
             if let Err(error) = self.evidence(&tenant, &anomaly).await {
+                if matches!(error, EvidenceError::NoRoom(_)) {
+                    tracing::warn!(error = chain(&error), "evidence that is due waits for room");
+                    break;
+                }
                 tracing::warn!(anomaly = %anomaly.id, error = chain(&error), "evidence that is due could not be made");
             }
         }

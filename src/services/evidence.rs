@@ -9,6 +9,7 @@ use futures::StreamExt;
 use object_store::ObjectStoreExt;
 
 use super::Services;
+use super::room::NoRoom;
 use crate::domain::anomaly::AnomalyId;
 use crate::lake::error::LakeError;
 use crate::lake::evidence_files::{evidence_path, write_evidence};
@@ -53,6 +54,9 @@ pub enum EvidenceError {
     /// The stored condition does not parse any more.
     #[error(transparent)]
     Where(#[from] WhereError),
+    /// The disk has no room for it; it is not counted as an attempt.
+    #[error(transparent)]
+    NoRoom(#[from] NoRoom),
     /// The lake failed.
     #[error(transparent)]
     Lake(#[from] LakeError),
@@ -219,6 +223,7 @@ impl Services {
         before: Evidence,
         table: &Arc<ActivityTable>,
     ) -> Result<Option<EvidenceFile>, EvidenceError> {
+        self.check_disk()?;
         let cap = self.limits(tenant).max_activities;
         let made = self.write_evidence_file(anomaly, table, before.next_number(), cap);
         let made = match tokio::time::timeout(self.settings.evidence_timeout, made).await {

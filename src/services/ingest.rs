@@ -17,9 +17,11 @@ use super::Services;
 use super::evidence::chain;
 use super::ledger::INGEST_ROUTE;
 use super::metrics::Running;
+use super::room::{Disk, NoRoom, Quota};
+use super::upload::{Upload, UploadError};
 use crate::domain::day::Day;
 use crate::domain::tenant::TenantKey;
-use crate::formats::input::channel_reader::{BodyDigest, ChannelReader, ChannelWriter, channel, spool};
+use crate::formats::input::channel_reader::{BodyDigest, ChannelReader, channel, spool};
 use crate::formats::input::decompress::{ContentEncoding, Decompress};
 use crate::formats::input::{
     DecodeError, DecodeOptions, DecodeReport, Format, NATIVE_SOURCE, OnError, Peek, RecordError, SinkClosed,
@@ -30,7 +32,7 @@ use crate::lake::error::LakeError;
 use crate::lake::table::ActivityTable;
 use crate::lake::writer::PendingAnswer;
 use crate::registry::RegistryError;
-use crate::registry::idempotency::{self, KeyState};
+use crate::registry::idempotency::{self, KeyState, RememberedKey};
 use crate::sources::{EmbeddedSource, SourceError, decode_source};
 
 /// Chunks of a body between the network and the decoder.
@@ -38,6 +40,9 @@ const BODY_CHUNKS: usize = 16;
 
 /// Batches between the decoder and the file writer.
 const BATCHES_AHEAD: usize = 2;
+
+/// Decoded bytes after which a long ingest looks at the disk again.
+const DISK_CHECK_BYTES: usize = 64 << 20;
 
 /// One body of activities.
 pub struct IngestRequest {
@@ -53,6 +58,8 @@ pub struct IngestRequest {
     pub on_error: OnError,
     /// The caller's idempotency key.
     pub key: Option<String>,
+    /// How long the sender may be silent; none for as long as it wants.
+    pub patience: Option<Duration>,
     /// The bytes.
     pub body: BoxStream<'static, io::Result<Bytes>>,
 }
@@ -133,6 +140,12 @@ pub enum IngestError {
     /// The key was used with another body; nothing was stored.
     #[error("the idempotency key was used with another body; use a new key for new data")]
     KeyConflict,
+    /// There is no room; nothing was stored.
+    #[error(transparent)]
+    NoRoom(#[from] NoRoom),
+    /// The body did not arrive; nothing was stored.
+    #[error(transparent)]
+    Upload(#[from] UploadError),
     /// The input is bad; nothing was stored.
     #[error(transparent)]
     Decode(#[from] DecodeError),
@@ -165,25 +178,50 @@ impl Services {
     }
 
     async fn run_ingest(&self, request: IngestRequest) -> Result<Ingested, IngestError> {
+        let _running = Running::on(&self.metrics.ingests_running);
+        let table = self.lake.table(request.tenant).await?;
+        let lock = request.key.clone().map(|key| self.keys_in_use.of((request.tenant, key)));
+        let _in_use = match &lock {
+            Some(lock) => Some(lock.lock().await),
+            None => None,
+        };
+        let done = match &request.key {
+            Some(key) => self.first_answer(&table, key).await?,
+            None => None,
+        };
+        if done.is_none() {
+            // Before the body: a client that may not store need not send.
+            self.check_room(&table).await?;
+        }
+        let IngestRequest { body, patience, .. } = request;
+        let mut upload = Upload::new(body, patience);
+        upload.read_ahead().await?;
+        // Only now, so that slow senders of small bodies do not keep the decoders from others.
         let busy = || IngestError::Busy { retry_after: Duration::from_secs(2) };
         let turn = tokio::time::timeout(self.settings.queue_timeout, self.ingest_permits.acquire());
         let _permit = turn.await.map_err(|_| busy())?.map_err(|_| busy())?;
-        let _running = Running::on(&self.metrics.ingests_running);
+        let request = IngestRequest { body: futures::stream::empty().boxed(), ..request };
+        match done {
+            Some(done) => self.repeat(done, upload).await,
+            None => self.store(&table, request, upload).await,
+        }
+    }
 
-        let table = self.lake.table(request.tenant).await?;
-        let Some(key) = request.key.clone() else { return self.store(&table, request).await };
-        let lock = self.keys_in_use.of((request.tenant, key.clone()));
-        let _in_use = lock.lock().await;
+    /// The answer that a key has got already; nothing is stored again then.
+    async fn first_answer(&self, table: &ActivityTable, key: &str) -> Result<Option<RememberedKey>, RegistryError> {
         let now_ms = self.clock.now_ms();
-        let known =
-            idempotency::find(&mut *self.registry.read().await?, request.tenant, INGEST_ROUTE, &key, now_ms).await?;
+        let mut conn = self.registry.read().await?;
+        let known = idempotency::find(&mut conn, table.tenant(), INGEST_ROUTE, key, now_ms).await?;
         // A pending key of a committed group is done, it just was not marked yet. One of a later
         // group belongs to an attempt that failed.
-        let done = known.filter(|k| k.state == KeyState::Done || k.group <= table.last_group());
-        let Some(done) = done else { return self.store(&table, request).await };
+        Ok(known.filter(|k| k.state == KeyState::Done || k.group <= table.last_group()))
+    }
+
+    async fn repeat(&self, done: RememberedKey, upload: Upload) -> Result<Ingested, IngestError> {
         let (writer, reader) = channel(BODY_CHUNKS);
         let digest = self.cpu.spawn_blocking(move || reader.finish());
-        let (digest, ()) = tokio::join!(digest, pump(request.body, writer));
+        let (digest, arrived) = tokio::join!(digest, upload.pass_on(writer));
+        arrived?;
         let digest = digest.map_err(LakeError::Task)?.map_err(DecodeError::Read)?;
         if sha256_bytes(&digest) != Some(done.body_hash) {
             return Err(IngestError::KeyConflict);
@@ -192,7 +230,12 @@ impl Services {
         Ok(Ingested { status: done.answer_status, answer, replayed: true, files: 0 })
     }
 
-    async fn store(&self, table: &Arc<ActivityTable>, request: IngestRequest) -> Result<Ingested, IngestError> {
+    async fn store(
+        &self,
+        table: &Arc<ActivityTable>,
+        request: IngestRequest,
+        upload: Upload,
+    ) -> Result<Ingested, IngestError> {
         let options = DecodeOptions {
             on_error: request.on_error,
             source: request.source.map_or(NATIVE_SOURCE, |source| source.name).to_owned(),
@@ -207,14 +250,20 @@ impl Services {
             Some(source) => decode_mapped(reader, source, encoding, &options, &sender),
             None => Ok(decode(reader, format, encoding, &options, &tmp, &sender)?),
         });
-        let collecting = self.cpu.spawn(collect(batches, table.data_files()));
-        let (decoded, collected, ()) = tokio::join!(decoding, collecting, pump(request.body, writer));
+        let collecting = self.cpu.spawn(collect(batches, table.data_files(), self.disk()));
+        let (decoded, collected, arrived) = tokio::join!(decoding, collecting, upload.pass_on(writer));
         let (files, write_error) = collected.map_err(LakeError::Task)?;
         if let Some(error) = write_error {
             files.discard().await;
+            return Err(error);
+        }
+        let decoded = decoded.map_err(LakeError::Task)?;
+        if let Err(error) = arrived {
+            // It says more than what the decoder makes of a body that is cut off.
+            files.discard().await;
             return Err(error.into());
         }
-        let (report, digest) = match decoded.map_err(LakeError::Task)? {
+        let (report, digest) = match decoded {
             Ok(decoded) => decoded,
             Err(error) => {
                 files.discard().await;
@@ -231,8 +280,22 @@ impl Services {
             Some(PendingAnswer { key, body_hash: sha256_bytes(&digest)?, status, answer: answer.clone() })
         });
         let keyed = pending.is_some();
-        let rows = files.finish().await?;
-        let committed = table.append(rows, pending).await?;
+        // Before the last files are written, so that a failure to ask leaves none behind.
+        let quota = match self.quota(request.tenant).await {
+            Ok(quota) => quota,
+            Err(error) => {
+                files.discard().await;
+                return Err(error.into());
+            }
+        };
+        let rows = files.finish().await.map_err(LakeError::not_stored)?;
+        let appended = table.append_within(rows, pending, quota.map(Quota::max_live_bytes)).await;
+        let committed = match (appended, quota) {
+            (Err(LakeError::OverQuota { wanted_bytes, .. }), Some(quota)) => {
+                return Err(quota.refusal(wanted_bytes).into());
+            }
+            (appended, _) => appended?,
+        };
         self.metrics.activities_stored.inc_by(accepted);
         self.metrics.records_rejected.inc_by(rejected);
         if keyed {
@@ -261,30 +324,23 @@ fn sha256_bytes(digest: &BodyDigest) -> Option<[u8; 32]> {
     Some(bytes)
 }
 
-/// Passes the body on until it ends, breaks off, or nobody reads it.
-async fn pump(mut body: BoxStream<'static, io::Result<Bytes>>, writer: ChannelWriter) {
-    while let Some(chunk) = body.next().await {
-        match chunk {
-            Ok(chunk) => {
-                if writer.send(chunk).await.is_err() {
-                    return;
-                }
-            }
-            Err(error) => {
-                // A reader that is gone has its answer already.
-                let _ = writer.fail(error).await;
-                return;
+/// Collects batches into data files; on a failure the files written so far come with it.
+async fn collect(
+    mut batches: mpsc::Receiver<RecordBatch>,
+    mut files: DataFiles,
+    disk: Disk,
+) -> (DataFiles, Option<IngestError>) {
+    let mut unchecked_bytes = 0;
+    while let Some(batch) = batches.recv().await {
+        unchecked_bytes += batch.get_array_memory_size();
+        if unchecked_bytes >= DISK_CHECK_BYTES {
+            unchecked_bytes = 0;
+            if let Err(low) = disk.check() {
+                return (files, Some(low.into()));
             }
         }
-    }
-    let _ = writer.finish().await;
-}
-
-/// Collects batches into data files; on a failure the files written so far come with it.
-async fn collect(mut batches: mpsc::Receiver<RecordBatch>, mut files: DataFiles) -> (DataFiles, Option<LakeError>) {
-    while let Some(batch) = batches.recv().await {
         if let Err(error) = files.push(batch).await {
-            return (files, Some(error));
+            return (files, Some(LakeError::not_stored(error).into()));
         }
     }
     (files, None)

@@ -47,6 +47,12 @@ pub struct Metrics {
     pub evidence_made: Counter,
     /// Attempts to make evidence that failed.
     pub evidence_failed: Counter,
+    /// Connections from the network.
+    pub connections_open: Gauge,
+    /// Connections turned away because there were too many.
+    pub connections_refused: Counter,
+    /// Free bytes of the data directory's disk.
+    pub disk_free_bytes: Gauge,
     /// Activities tables that are open.
     pub open_tables: Gauge,
     /// Registry transactions committed.
@@ -75,6 +81,9 @@ impl Default for Metrics {
             records_rejected: Counter::default(),
             evidence_made: Counter::default(),
             evidence_failed: Counter::default(),
+            connections_open: Gauge::default(),
+            connections_refused: Counter::default(),
+            disk_free_bytes: Gauge::default(),
             open_tables: Gauge::default(),
             registry_commits: Gauge::default(),
             registry_writes: Gauge::default(),
@@ -95,6 +104,13 @@ impl Default for Metrics {
         registry.register("records_rejected", "records refused by ingests", metrics.records_rejected.clone());
         registry.register("evidence_made", "evidence files made", metrics.evidence_made.clone());
         registry.register("evidence_failed", "failed attempts to make evidence", metrics.evidence_failed.clone());
+        registry.register("connections_open", "connections from the network", metrics.connections_open.clone());
+        registry.register("connections_refused", "connections turned away", metrics.connections_refused.clone());
+        registry.register(
+            "disk_free_bytes",
+            "free bytes of the data directory's disk",
+            metrics.disk_free_bytes.clone(),
+        );
         registry.register("open_tables", "activities tables that are open", metrics.open_tables.clone());
         registry.register("registry_commits", "registry transactions committed", metrics.registry_commits.clone());
         registry.register("registry_writes", "writes in registry transactions", metrics.registry_writes.clone());

@@ -9,9 +9,11 @@ pub mod incidents;
 pub mod ingest;
 pub mod ledger;
 pub mod metrics;
+pub mod room;
 pub mod settings;
 pub mod single_flight;
 pub mod tenants;
+pub mod upload;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -143,6 +145,9 @@ impl Services {
     /// # Errors
     /// When formatting fails.
     pub fn metrics_text(&self) -> Result<String, std::fmt::Error> {
+        if let Err(error) = self.disk().free() {
+            tracing::warn!(%error, "could not ask the disk for its free space");
+        }
         self.metrics.open_tables.set(i64::try_from(self.lake.open_tables()).unwrap_or(i64::MAX));
         let stats = self.registry.writer_stats();
         self.metrics.registry_commits.set(stats.groups);

@@ -46,6 +46,28 @@ pub struct ServerSettings {
     /// Shortest time between two commits of one tenant's activities. Default 100 ms.
     #[serde(deserialize_with = "span")]
     pub commit_interval: Duration,
+    /// Connections at the same time, of all callers together; more are turned away. Default 4,096.
+    pub max_connections: usize,
+    /// Longest time for the head of a request, from its first byte; for the first request from the
+    /// connection on, a TLS handshake included. Default 10 s.
+    #[serde(deserialize_with = "span")]
+    pub header_timeout: Duration,
+    /// How long a connection may stay open without a request. Default 75 s.
+    #[serde(deserialize_with = "span")]
+    pub idle_timeout: Duration,
+    /// Longest time in which an upload brings nothing, and in which a large one brings less than
+    /// 1 MiB. Default 60 s.
+    #[serde(deserialize_with = "span")]
+    pub upload_stall_timeout: Duration,
+    /// Longest time in which the client takes nothing of an answer. Default 5 min.
+    #[serde(deserialize_with = "span")]
+    pub download_stall_timeout: Duration,
+    /// Longest time for requests under way when the server stops. Default 60 s.
+    #[serde(deserialize_with = "span")]
+    pub shutdown_grace: Duration,
+    /// Free bytes of the data directory's disk below which nothing is stored; reads go on. Default 1 GiB.
+    #[serde(deserialize_with = "size")]
+    pub min_free_disk: u64,
     /// Defaults of the tenants' limits.
     pub tenant: TenantDefaults,
     /// Lifetimes of the tokens that users get.
@@ -112,6 +134,13 @@ impl Default for ServerSettings {
             query_memory: 512 << 20,
             query_spill: 20 << 30,
             commit_interval: Duration::from_millis(100),
+            max_connections: 4096,
+            header_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(75),
+            upload_stall_timeout: Duration::from_mins(1),
+            download_stall_timeout: Duration::from_mins(5),
+            shutdown_grace: Duration::from_mins(1),
+            min_free_disk: 1 << 30,
             tenant: TenantDefaults::default(),
             tokens: TokenSettings::default(),
         }
@@ -180,6 +209,13 @@ impl ServerSettings {
         range(self.max_ingests >= 1, "max-ingests", "at least 1")?;
         range(self.max_exports >= 1, "max-exports", "at least 1")?;
         range(self.max_record >= 1 << 10 && self.max_record <= 64 << 20, "max-record", "from 1KiB to 64MiB")?;
+        range((1..=1_000_000).contains(&self.max_connections), "max-connections", "from 1 to 1000000")?;
+        // Zero would close every connection at once.
+        let second = Duration::from_secs(1);
+        range(self.header_timeout >= second, "header-timeout", "at least 1s")?;
+        range(self.idle_timeout >= second, "idle-timeout", "at least 1s")?;
+        range(self.upload_stall_timeout >= second, "upload-stall-timeout", "at least 1s")?;
+        range(self.download_stall_timeout >= second, "download-stall-timeout", "at least 1s")?;
         for (name, lifetime) in [
             ("tokens.iam", self.tokens.iam),
             ("tokens.access", self.tokens.access),
@@ -270,6 +306,8 @@ mod tests {
             ("max-body = 5", "256MiB"),
             ("\n\nexport-timeout = \"long\"", "line 3"),
             ("query-memory = \"1MiB\"", "at least 128MiB"),
+            ("idle-timeout = \"0s\"", "at least 1s"),
+            ("max-connections = 0", "from 1 to"),
             ("[tenant]\nrecency = \"101d\"", "activity-retention"),
             ("[tokens]\naccess = \"91d\"", "tokens.access"),
             ("[tokens]\nrefresh = \"0s\"", "tokens.refresh"),

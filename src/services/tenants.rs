@@ -86,6 +86,7 @@ impl Services {
                         "recencyMs": change.overrides.recency_ms,
                         "maxActivities": change.overrides.max_activities,
                         "activityRetentionMs": change.overrides.activity_retention_ms,
+                        "quotaBytes": change.quota,
                     });
                     audit::append(conn, &entry).await?;
                     Ok(tenant)

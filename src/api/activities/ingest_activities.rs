@@ -10,7 +10,7 @@ use futures::{StreamExt, TryStreamExt};
 use serde::Deserialize;
 
 use crate::api::body::Binary;
-use crate::api::caller::Caller;
+use crate::api::caller::{Caller, Operator};
 use crate::api::error::{ApiError, CallerErrors, ErrorBody};
 use crate::domain::principal::Scope;
 use crate::formats::input::decompress::ContentEncoding;
@@ -85,11 +85,13 @@ fn native() -> String {
         (status = 400, description = "Bad records or body; nothing was stored", body = ErrorBody),
         (status = 401, description = "No valid credentials", body = ErrorBody),
         (status = 403, description = "The scope activities:write is missing", body = ErrorBody),
+        (status = 408, description = "The upload stalled; nothing was stored", body = ErrorBody),
         (status = 409, description = "The idempotency key was used with another body", body = ErrorBody),
         (status = 413, description = "A record over 1 MiB, a record batch of Arrow that is too large, or the inflated body over `max-body`", body = ErrorBody),
         (status = 415, description = "A content type or encoding that is not known", body = ErrorBody),
         (status = 429, description = "Too much is queued; nothing was stored", body = ErrorBody),
         (status = 503, description = "Not stored, or the outcome is unknown: repeat with the same key", body = ErrorBody),
+        (status = 507, description = "The tenant's quota or the server's disk has no room; nothing was stored", body = ErrorBody),
     ),
     security(("bearer" = []), ("basic" = [])),
 )]
@@ -103,6 +105,8 @@ pub async fn ingest_activities(
     let Query(params) = params.map_err(|e| crate::api::query_error(&e))?;
     let source = source(&params.source)?;
     let headers = request.headers();
+    // The owner of the data directory may pipe in what comes when it comes.
+    let is_operator = request.extensions().get::<Operator>().is_some();
     let ingest = IngestRequest {
         tenant: caller.tenant.key,
         format: if source.is_some() { json(headers)? } else { format(headers)? },
@@ -113,6 +117,7 @@ pub async fn ingest_activities(
             OnErrorParam::Skip => OnError::Skip,
         },
         key: idempotency_key(headers)?,
+        patience: (!is_operator).then_some(services.settings.upload_stall_timeout),
         body: request.into_body().into_data_stream().map_err(std::io::Error::other).boxed(),
     };
     let done = services.ingest(ingest).await?;

@@ -61,6 +61,7 @@ pub struct CreateAnomaly {
         (status = 201, description = "Stored and durable", body = AnomalyModel),
         (status = 400, description = "A field is missing or wrong; nothing was stored", body = ErrorBody),
         (status = 401, description = "No valid credentials", body = ErrorBody),
+        (status = 408, description = "The body did not arrive in time; nothing was stored", body = ErrorBody),
         (status = 403, description = "The scope anomalies:write is missing", body = ErrorBody),
         (status = 413, description = "A body over 1 MiB", body = ErrorBody),
     ),

@@ -11,7 +11,7 @@ use crate::api::body;
 use crate::api::error::ApiError;
 use crate::domain::tenant::TenantId;
 use crate::domain::time_text::format_time;
-use crate::registry::settings::{Overrides, SettingsChange};
+use crate::registry::settings::{Overrides, Quota, SettingsChange};
 use crate::registry::tenants::{Tenant, TenantState};
 use crate::services::Services;
 use crate::services::auth::Actor;
@@ -38,6 +38,9 @@ pub struct TenantModel {
     pub max_activities: i64,
     /// Limit that applies, in ms.
     pub activity_retention_ms: i64,
+    /// Most bytes of stored activities and evidence; absent without a limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quota_bytes: Option<i64>,
 }
 
 fn model(services: &Services, tenant: Tenant) -> TenantModel {
@@ -56,6 +59,7 @@ fn model(services: &Services, tenant: Tenant) -> TenantModel {
         recency_ms: limits.recency_ms,
         max_activities: limits.max_activities,
         activity_retention_ms: limits.activity_retention_ms,
+        quota_bytes: tenant.quota_bytes,
     }
 }
 
@@ -82,6 +86,14 @@ pub struct SetTenant {
     pub max_activities: Option<i64>,
     /// In ms.
     pub activity_retention_ms: Option<i64>,
+    /// In bytes; `null` takes the quota away.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub quota_bytes: Option<Quota>,
+}
+
+/// Tells `null` from a field that is absent.
+fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Quota>, D::Error> {
+    Quota::deserialize(deserializer).map(Some)
 }
 
 /// Creates a tenant.
@@ -118,6 +130,7 @@ pub async fn set_tenant(
             max_activities: set.max_activities,
             activity_retention_ms: set.activity_retention_ms,
         },
+        quota: set.quota_bytes,
     };
     let tenant = services.change_tenant(&Actor::command_line(), id, change).await?;
     body::answer(StatusCode::OK, &model(&services, tenant))

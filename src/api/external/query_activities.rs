@@ -68,8 +68,10 @@ pub struct QueryActivitiesParams {
         (status = 401, description = "No valid credentials, or the feature is not enabled for this tenant", body = ExternalErrorBody),
         (status = 403, description = "The scope activities:read is missing", body = ExternalErrorBody),
         (status = 406, description = "No acceptable format or content coding", body = ExternalErrorBody),
+        (status = 408, description = "The body did not arrive in time", body = ExternalErrorBody),
         (status = 413, description = "A body over 1 MiB", body = ExternalErrorBody),
         (status = 500, description = "The evidence could not be made", body = ExternalErrorBody),
+        (status = 507, description = "The evidence must be made and the server's disk has no room", body = ExternalErrorBody),
     ),
     security(("basic" = []), ("bearer" = [])),
 )]

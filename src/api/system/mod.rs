@@ -11,11 +11,12 @@ use serde::Serialize;
 use super::body;
 use super::error::{ApiError, ErrorBody};
 use crate::services::Services;
+use crate::services::room::NoRoom;
 
 /// State of the server.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct Health {
-    /// `ok`.
+    /// `ok`; `disk_low` where reads go on but nothing is stored.
     #[schema(example = "ok")]
     status: &'static str,
     /// Version of the server.
@@ -34,10 +35,14 @@ pub async fn healthz() -> Result<Response, ApiError> {
 }
 
 /// The server can do its work: the registry answers.
+///
+/// A disk that is almost full is told in `status` and not by the answer's own status, or a load balancer
+/// would take away the reads as well.
 #[utoipa::path(
     get, path = "/readyz", operation_id = "readyz", tag = "system",
     responses(
         (status = 200, description = "Ready", body = Health),
+        (status = 500, description = "The disk does not answer", body = ErrorBody),
         (status = 503, description = "Not ready", body = ErrorBody),
     ),
 )]
@@ -45,7 +50,12 @@ pub async fn readyz(State(services): State<Arc<Services>>) -> Result<Response, A
     services.list_tenants().await.map_err(|error| {
         ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "not_ready", "the registry does not answer").with_cause(&error)
     })?;
-    body::answer(StatusCode::OK, &HEALTH)
+    let status = match services.check_disk() {
+        Ok(()) => HEALTH.status,
+        Err(NoRoom::Disk { .. } | NoRoom::Quota { .. }) => "disk_low",
+        Err(error @ NoRoom::Unknown(_)) => return Err((&error).into()),
+    };
+    body::answer(StatusCode::OK, &Health { status, ..HEALTH })
 }
 
 /// Series for Prometheus.

@@ -64,6 +64,13 @@ async fn what_is_not_set_stays() {
         assert!(shown(&lake).await["anomalousActivitySince"].is_null());
         lake.run(&["tenant", "set", "5618", "--max-activities", "0"]).await.refused(1);
         assert_eq!(shown(&lake).await["maxActivities"], 7);
+        let set = lake.run(&["tenant", "set", "5618", "--quota", "50GiB"]).await.said();
+        assert!(set.lines().any(|line| line.starts_with("quota") && line.ends_with("  50.0 GiB")), "{set}");
+        lake.run(&["tenant", "set", "5618", "--recency", "4d"]).await.said();
+        assert_eq!(shown(&lake).await["quotaBytes"], 50_i64 << 30);
+        lake.run(&["tenant", "set", "5618", "--quota", "much"]).await.refused(2);
+        lake.run(&["tenant", "set", "5618", "--quota", "none"]).await.said();
+        assert!(shown(&lake).await["quotaBytes"].is_null());
     }
 }
 

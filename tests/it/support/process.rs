@@ -1,5 +1,6 @@
 //! The real binary over a data directory that outlives it.
 
+use std::ffi::OsStr;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
@@ -58,13 +59,18 @@ impl ProcessDir {
 
     /// Starts a server and waits for its line.
     pub(crate) async fn serve(&self) -> TestProcess {
+        self.serve_with(&[], "http").await
+    }
+
+    /// The same with more arguments, under another scheme.
+    pub(crate) async fn serve_with(&self, args: &[&OsStr], scheme: &str) -> TestProcess {
         let begun = Instant::now();
-        let mut child = self.command().spawn().unwrap();
+        let mut child = self.command().args(args).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let line = tokio::time::timeout(PATIENCE, lines.next_line()).await.expect("a line in time").unwrap();
         let line = line.unwrap_or_else(|| panic!("it ended: {}", self.log()));
         assert!(begun.elapsed() < READY_WITHIN, "ready after {:?}", begun.elapsed());
-        let address = line.strip_prefix("listening on http://").unwrap_or_else(|| panic!("{line}"));
+        let address = line.strip_prefix(&format!("listening on {scheme}://")).unwrap_or_else(|| panic!("{line}"));
         TestProcess { address: address.parse().unwrap(), child }
     }
 

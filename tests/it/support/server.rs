@@ -74,10 +74,27 @@ impl TestServer {
 
     /// Stops the server and starts another one over the same data directory.
     pub(crate) async fn restart(self) -> Self {
+        self.restart_with(|_| ()).await
+    }
+
+    /// The same, with other settings.
+    pub(crate) async fn restart_with(mut self, set: impl FnOnce(&mut ServerSettings)) -> Self {
+        set(&mut self.settings);
         self.stop.cancel();
         self.serving.await.unwrap().unwrap();
         self.owner.release().await;
         Self::over(self.dir, self.settings, self.clock).await
+    }
+
+    /// Stops it as SIGTERM does, without waiting.
+    pub(crate) fn stop(&self) {
+        self.stop.cancel();
+    }
+
+    /// Waits for the end of a server that was stopped.
+    pub(crate) async fn ended(self) {
+        self.serving.await.unwrap().unwrap();
+        self.owner.release().await;
     }
 
     pub(crate) fn target(&self) -> Target {
@@ -86,6 +103,11 @@ impl TestServer {
 
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The command line's way in.
+    pub(crate) fn control(&self) -> Api {
+        Api::new(Target::Unix(self.dir.path().join("control.sock")))
     }
 
     /// A caller without credentials.
@@ -130,6 +152,11 @@ impl TestServer {
 
     async fn set(&self, tenant: &TestTenant, change: SettingsChange) {
         self.owner.services.change_tenant(&Actor::command_line(), tenant.id, change).await.unwrap();
+    }
+
+    /// Sets the storage quota of a tenant, or takes it away.
+    pub(crate) async fn quota(&self, tenant: &TestTenant, bytes: Option<i64>) {
+        self.set(tenant, SettingsChange { quota: Some(bytes.into()), ..SettingsChange::default() }).await;
     }
 
     /// The audit trail of a tenant.

@@ -1,31 +1,16 @@
-//! Listening: the network and the control socket.
+//! The control socket: the command line's way to the process that owns the data directory.
 
 use std::io;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use axum::Router;
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::UnixListener;
 use tokio_util::sync::CancellationToken;
 
-use super::{control_router, public_router};
+use super::connection::Rules;
+use super::connections::{Connections, serve};
+use crate::api::control_router;
 use crate::services::Services;
-
-/// Serves callers until `stop`, then finishes the requests under way.
-///
-/// # Errors
-/// When the listener fails.
-pub async fn serve_public(listener: TcpListener, services: &Arc<Services>, stop: CancellationToken) -> io::Result<()> {
-    let app = public_router(services).into_make_service_with_connect_info::<SocketAddr>();
-    // Small answers must not wait for an acknowledgement of the one before.
-    let listener = axum::serve::ListenerExt::tap_io(listener, |stream| {
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "could not set TCP_NODELAY");
-        }
-    });
-    axum::serve(listener, app).with_graceful_shutdown(stop.cancelled_owned()).await
-}
 
 /// A bound control socket; its file is removed when it is dropped.
 #[derive(Debug)]
@@ -62,15 +47,22 @@ impl ControlSocket {
         Ok(Self { listener, file: SocketFile(path.to_owned()) })
     }
 
-    /// Serves the command line until `stop`, then finishes the requests under way.
+    /// Serves the command line until `stop`, then finishes the requests under way, for at most the
+    /// grace of the settings. Whoever may open the socket owns the data directory, so that a
+    /// connection has no other limits: an `ingest -` may wait for its input for as long as it wants.
     ///
     /// # Errors
-    /// When the listener fails.
+    /// None: a failed accept is tried again.
     pub async fn serve(self, services: &Arc<Services>, stop: CancellationToken) -> io::Result<()> {
-        let app: Router = control_router(services);
-        let served = axum::serve(self.listener, app).with_graceful_shutdown(stop.cancelled_owned()).await;
+        let router = control_router(services);
+        let connections = Connections::new(stop, services.settings.shutdown_grace);
+        let accepted = connections.clone();
+        serve(self.listener, connections, move |stream, _| {
+            accepted.spawn(stream, router.clone(), None, Rules::UNLIMITED);
+        })
+        .await;
         drop(self.file);
-        served
+        Ok(())
     }
 }
 
