@@ -116,6 +116,7 @@ impl ModifyAnomaly {
         (status = 401, description = "No valid credentials", body = ErrorBody),
         (status = 403, description = "The scope anomalies:write is missing", body = ErrorBody),
         (status = 404, description = "No such anomaly in this tenant", body = ErrorBody),
+        (status = 408, description = "The body did not arrive in time", body = ErrorBody),
         (status = 413, description = "A body over 1 MiB", body = ErrorBody),
     ),
     security(("bearer" = []), ("basic" = [])),

@@ -140,6 +140,7 @@ fn changes(items: &[IncidentChange]) -> Result<Vec<StatusChange>, Vec<Wrong>> {
         (status = 401, description = "No valid credentials", body = ExternalErrorBody),
         (status = 403, description = "The scope anomalies:write is missing", body = ExternalErrorBody),
         (status = 404, description = "An incident is unknown; nothing was changed, `details` names each", body = ExternalErrorBody),
+        (status = 408, description = "The body did not arrive in time", body = ExternalErrorBody),
         (status = 413, description = "A body over 1 MiB", body = ExternalErrorBody),
     ),
     security(("basic" = []), ("bearer" = [])),

@@ -39,6 +39,7 @@ pub struct InformationKeys {
         (status = 400, description = "A criterion is wrong", body = ExternalErrorBody),
         (status = 401, description = "No valid credentials", body = ExternalErrorBody),
         (status = 403, description = "The scope anomalies:read is missing", body = ExternalErrorBody),
+        (status = 408, description = "The body did not arrive in time", body = ExternalErrorBody),
         (status = 413, description = "A body over 1 MiB", body = ExternalErrorBody),
     ),
     security(("basic" = []), ("bearer" = [])),

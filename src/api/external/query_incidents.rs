@@ -50,6 +50,7 @@ pub struct IncidentList {
         (status = 401, description = "No valid credentials", body = ExternalErrorBody),
         (status = 403, description = "The scope anomalies:read is missing", body = ExternalErrorBody),
         (status = 409, description = "Too many incidents share one `timeCreated`", body = ExternalErrorBody),
+        (status = 408, description = "The body did not arrive in time", body = ExternalErrorBody),
         (status = 413, description = "A body over 1 MiB", body = ExternalErrorBody),
     ),
     security(("basic" = []), ("bearer" = [])),
