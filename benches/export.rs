@@ -79,7 +79,6 @@ async fn prepare(dir: &Path) -> Lake {
         tenant: tenant.key,
         format: None,
         encoding: None,
-        source: None,
         on_error: OnError::Reject,
         key: None,
         body: futures::stream::iter(chunks).boxed(),
