@@ -11,7 +11,8 @@
 //!
 //! Comparing each row with the one above and copying its unchanged cells is less: rows of several users and
 //! sessions interleave, so a cell seldom equals the one above but often one a few rows further up.
-//! Measured on such rows, the table takes a third off the time of that comparison alone.
+//! On the rows of `benches/encoder.rs` the table takes roughly 30 % off the time that remembering only the value
+//! above needs.
 //!
 //! Nothing of a row depends on rows before it, so chunks and batches may end anywhere.
 
