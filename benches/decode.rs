@@ -5,7 +5,7 @@ use std::hint::black_box;
 
 use anomalake::domain::tenant::TenantId;
 use anomalake::formats::input::{DecodeOptions, decode_ndjson};
-use anomalake::sources::{EmbeddedSource, decode_source, embedded};
+use anomalake::sources::{EmbeddedSource, Layout, decode_source, embedded};
 use arrow::array::RecordBatch;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 
@@ -92,7 +92,7 @@ fn decode_cloudtrail(c: &mut Criterion) {
     for (name, text) in &inputs {
         group.bench_function(*name, |b| {
             b.iter(|| {
-                decode_source(text.as_bytes(), &source, &options, &mut |batch: RecordBatch| {
+                decode_source(text.as_bytes(), Layout::Json, &source, &options, &mut |batch: RecordBatch| {
                     black_box(batch);
                     Ok(())
                 })

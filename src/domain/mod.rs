@@ -7,6 +7,7 @@ pub mod activity;
 pub mod anomaly;
 pub mod availability;
 pub mod clock;
+pub mod country;
 pub mod csv_cell;
 pub mod day;
 pub mod incident;

@@ -33,7 +33,7 @@ use crate::lake::table::ActivityTable;
 use crate::lake::writer::PendingAnswer;
 use crate::registry::RegistryError;
 use crate::registry::idempotency::{self, KeyState, RememberedKey};
-use crate::sources::{EmbeddedSource, SourceError, decode_source};
+use crate::sources::{EmbeddedSource, Layout, SourceError, decode_source};
 
 /// Chunks of a body between the network and the decoder.
 const BODY_CHUNKS: usize = 16;
@@ -385,7 +385,7 @@ fn decode_mapped(
     let mut raw = Peek::new(&mut reader).map_err(DecodeError::from)?;
     let encoding = encoding.unwrap_or_else(|| ContentEncoding::of_content(raw.head()));
     let mut input = Decompress::new(&mut raw, encoding, options.max_inflated_bytes).map_err(DecodeError::from)?;
-    let report = decode_source(&mut input, &source, options, &mut sink)?;
+    let report = decode_source(&mut input, Layout::Json, &source, options, &mut sink)?;
     drop(input);
     Ok((report, reader.finish().map_err(DecodeError::from)?))
 }

@@ -9,43 +9,47 @@ use arrow_json::ReaderBuilder;
 use arrow_json::reader::Decoder;
 use serde::de::IgnoredAny;
 
+use super::input::{Found, Layout, Records};
 use super::mapping::{Faults, faults_of_records, faults_of_rows, map_records};
+use super::pieces::{At, Decoded, Pieces, Rows};
 use super::source::Source;
-use crate::formats::input::json_records::{Found, JsonRecords, Place};
+use crate::formats::input::json_records::Place;
 use crate::formats::input::{
     DecodeError, DecodeOptions, DecodeReport, Fault, Intake, Sink, WireBatch, excerpt, reason_of, slot_name,
 };
 
 /// Most records of a batch.
-const BATCH_RECORDS: usize = 4_096;
+pub(super) const BATCH_RECORDS: usize = 4_096;
 
 /// Bytes of records after which a batch ends. The last record may exceed it.
-const BATCH_BYTES: usize = 4 << 20;
+pub(super) const BATCH_BYTES: usize = 4 << 20;
 
-/// Decodes inflated JSON of a source and hands the mapped batches to the sink in input order.
+/// Decodes the inflated records of a source and hands the mapped batches to the sink in input order.
 ///
-/// Records may stand one a line, in lists, or in documents that the source unwraps, over one line or
-/// many, in any sequence. Every record becomes a row or is refused by line, field and reason: what is
-/// no JSON object, or has no time. A field whose JSON type is not the declared one reads as null.
-/// Memory is bounded by a batch of records, not by a document.
+/// Records of JSON may stand one a line, in lists, or in documents that the source unwraps, over one line
+/// or many, in any sequence. Every record becomes a row, or several where the source unnests a list of it,
+/// or is refused by line, field and reason: what is no JSON object, or has no time. A field whose JSON
+/// type is not the declared one reads as null. Memory is bounded by a batch of records, not by a document,
+/// nor by what a record becomes.
 ///
 /// # Errors
 /// [`DecodeError`]; with `OnError::Reject` any bad record ends in [`DecodeError::Rejected`]. A record
 /// beyond the size limit, or a document that cannot be followed, ends every input.
 pub fn decode_source<R: Read, S: Sink>(
     input: R,
+    layout: Layout,
     source: &Source,
     options: &DecodeOptions,
     sink: &mut S,
 ) -> Result<DecodeReport, DecodeError> {
-    let mut records = JsonRecords::new(input, source.unwrap(), options.max_record_bytes);
+    let mut records = Records::new(input, layout, source, options.max_record_bytes);
     let mut intake = Intake::new(options)?;
     let mut batch = Batch::default();
     let mut decoder = RecordDecoder::new(source)?;
     while let Some((place, found)) = records.next()? {
         match found {
-            Found::Object(record) => batch.add(place, record),
-            Found::Fault(reason) => batch.faults.push((place, Fault::of_record(reason))),
+            Found::Object(record) => batch.add(place, &record),
+            Found::Fault(fault) => batch.faults.push((place, fault)),
         }
         if batch.is_full() {
             flush(&mut batch, &mut decoder, source, &mut intake, sink)?;
@@ -71,6 +75,11 @@ impl Batch {
         self.records.push((place, self.bytes.len()));
     }
 
+    fn clear(&mut self) {
+        self.bytes.clear();
+        self.records.clear();
+    }
+
     fn is_full(&self) -> bool {
         self.bytes.len() >= BATCH_BYTES || self.records.len() >= BATCH_RECORDS || self.faults.len() >= BATCH_RECORDS
     }
@@ -89,34 +98,47 @@ fn flush<S: Sink>(
     sink: &mut S,
 ) -> Result<(), DecodeError> {
     let mut faults = std::mem::take(&mut batch.faults);
-    let mapped = match decoder.decode(batch, &mut faults)? {
-        Some(records) => Some(map(records, source, &mut faults).map_err(DecodeError::Batch)?),
-        None => None,
-    };
-    batch.bytes.clear();
-    batch.records.clear();
-    faults.sort_by_key(|(place, _)| (place.line, place.element));
-    for (place, mut fault) in faults {
-        if let Some(element) = place.element {
-            fault.reason = format!("{} (record {element} of its list)", fault.reason);
+    let decoded = decoder.decode(batch, &mut faults)?;
+    batch.clear();
+    let mut failed = Vec::with_capacity(faults.len());
+    failed.extend(faults.into_iter().map(|(place, fault)| (At { place, item: 0 }, fault)));
+    failed.sort_by_key(|(at, _)| at.order());
+    let mut failed = failed.into_iter().peekable();
+    if let Some(records) = decoded {
+        for rows in Pieces::new(&records, source.shape()) {
+            let rows = rows.map_err(DecodeError::Batch)?;
+            let last = rows.places.last().map(|at| at.order());
+            let mut faults = Vec::new();
+            let (rows, nulled) = map(rows, source, &mut faults).map_err(DecodeError::Batch)?;
+            while let Some(before) = failed.next_if(|(at, _)| Some(at.order()) < last) {
+                faults.push(before);
+            }
+            refuse(faults, intake)?;
+            for (slot, rows) in nulled.into_iter().filter(|(_, rows)| *rows > 0) {
+                *intake.report.nulled.entry(slot_name(slot).to_owned()).or_default() += rows;
+            }
+            intake.hand_over(rows, sink)?;
         }
-        intake.refuse(place.line, fault)?;
     }
-    let Some((rows, nulled)) = mapped else { return Ok(()) };
-    for (slot, rows) in nulled.into_iter().filter(|(_, rows)| *rows > 0) {
-        *intake.report.nulled.entry(slot_name(slot).to_owned()).or_default() += rows;
-    }
-    intake.hand_over(rows, sink)
+    refuse(failed.collect(), intake)
 }
 
-/// Decoded records and their places.
-struct Records {
-    batch: RecordBatch,
-    places: Vec<Place>,
+fn refuse(mut faults: Vec<(At, Fault)>, intake: &mut Intake<'_>) -> Result<(), DecodeError> {
+    faults.sort_by_key(|(at, _)| at.order());
+    for (at, mut fault) in faults {
+        if let Some(element) = at.place.element {
+            fault.reason = format!("{} (record {element} of its list)", fault.reason);
+        }
+        if at.item > 1 {
+            fault.reason = format!("{} (row {} of its record)", fault.reason, at.item);
+        }
+        intake.refuse(at.place.line, fault)?;
+    }
+    Ok(())
 }
 
 /// Marks the rows without a fault and moves the faults to the others.
-fn leave_out(places: &mut Vec<Place>, found: Faults, faults: &mut Vec<(Place, Fault)>) -> BooleanArray {
+fn leave_out(places: &mut Vec<At>, found: Faults, faults: &mut Vec<(At, Fault)>) -> BooleanArray {
     let good: Vec<bool> = (0..places.len()).map(|row| !found.contains_key(&row)).collect();
     faults.extend(found.into_iter().map(|(row, fault)| (places[row], fault)));
     let mut marks = good.iter();
@@ -126,9 +148,9 @@ fn leave_out(places: &mut Vec<Place>, found: Faults, faults: &mut Vec<(Place, Fa
 
 /// Rows of activities, and by slot how many addresses became null in them.
 fn map(
-    Records { mut batch, mut places }: Records,
+    Rows { mut batch, mut places }: Rows,
     source: &Source,
-    faults: &mut Vec<(Place, Fault)>,
+    faults: &mut Vec<(At, Fault)>,
 ) -> Result<(WireBatch, Vec<(usize, u64)>), ArrowError> {
     let columns = source.columns();
     let mut mapped = if let Ok(mapped) = map_records(columns, &batch) {
@@ -141,6 +163,9 @@ fn map(
     let found = faults_of_rows(columns, &mapped);
     if !found.is_empty() {
         mapped = mapped.keep(&leave_out(&mut places, found, faults))?;
+    }
+    if places.iter().any(|at| at.item > 1) {
+        mapped.number_ids(&places.iter().map(|at| at.item).collect::<Vec<_>>());
     }
     let nulled = mapped.nulled.iter().map(|(slot, rows)| (*slot, rows.true_count() as u64)).collect();
     Ok((WireBatch { rows: places.len(), columns: mapped.columns }, nulled))
@@ -158,10 +183,10 @@ impl<'s> RecordDecoder<'s> {
     }
 
     /// The records of a batch that are sound, if any; faults of the others.
-    fn decode(&mut self, batch: &Batch, faults: &mut Vec<(Place, Fault)>) -> Result<Option<Records>, DecodeError> {
+    fn decode(&mut self, batch: &Batch, faults: &mut Vec<(Place, Fault)>) -> Result<Option<Decoded>, DecodeError> {
         if let Ok(decoded) = all(&mut self.decoder, batch.texts().map(|(_, text)| text)) {
-            let places = batch.records.iter().map(|(place, _)| *place).collect();
-            return Ok(decoded.map(|batch| Records { batch, places }));
+            let records = batch.texts().map(|(place, text)| (place, text.len())).collect();
+            return self.decoded(decoded, records);
         }
         // After a failure a decoder holds half a record.
         self.decoder = decoder(self.source, BATCH_RECORDS)?;
@@ -177,13 +202,21 @@ impl<'s> RecordDecoder<'s> {
             }
         }
         let decoded = all(&mut self.decoder, good.iter().map(|(_, text)| *text)).map_err(DecodeError::Batch)?;
-        let places = good.into_iter().map(|(place, _)| place).collect();
-        Ok(decoded.map(|batch| Records { batch, places }))
+        self.decoded(decoded, good.into_iter().map(|(place, text)| (place, text.len())).collect())
+    }
+
+    fn decoded(
+        &self,
+        batch: Option<RecordBatch>,
+        records: Vec<(Place, usize)>,
+    ) -> Result<Option<Decoded>, DecodeError> {
+        let merged = batch.map(|batch| self.source.shape().merge(batch)).transpose().map_err(DecodeError::Batch)?;
+        Ok(merged.map(|batch| Decoded { batch, records }))
     }
 }
 
 fn decoder(source: &Source, batch_records: usize) -> Result<Decoder, DecodeError> {
-    ReaderBuilder::new(source.schema())
+    ReaderBuilder::new(source.shape().decoded())
         .with_batch_size(batch_records)
         .with_coerce_primitive(true)
         .with_ignore_type_conflicts(true)

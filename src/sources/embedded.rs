@@ -16,11 +16,18 @@ pub struct EmbeddedSource {
 }
 
 /// All of them, by name.
-pub static EMBEDDED: [EmbeddedSource; 1] = [EmbeddedSource {
-    name: "cloudtrail",
-    text: include_str!("../../data/sources/cloudtrail.sql"),
-    parsed: OnceLock::new(),
-}];
+pub static EMBEDDED: [EmbeddedSource; 10] = [
+    EmbeddedSource::new("box", include_str!("../../data/sources/box.sql")),
+    EmbeddedSource::new("cloudtrail", include_str!("../../data/sources/cloudtrail.sql")),
+    EmbeddedSource::new("dropbox", include_str!("../../data/sources/dropbox.sql")),
+    EmbeddedSource::new("entra", include_str!("../../data/sources/entra.sql")),
+    EmbeddedSource::new("github", include_str!("../../data/sources/github.sql")),
+    EmbeddedSource::new("google-workspace", include_str!("../../data/sources/google-workspace.sql")),
+    EmbeddedSource::new("m365", include_str!("../../data/sources/m365.sql")),
+    EmbeddedSource::new("ocsf", include_str!("../../data/sources/ocsf.sql")),
+    EmbeddedSource::new("okta", include_str!("../../data/sources/okta.sql")),
+    EmbeddedSource::new("slack", include_str!("../../data/sources/slack.sql")),
+];
 
 /// The source of this name.
 #[must_use]
@@ -29,6 +36,10 @@ pub fn embedded(name: &str) -> Option<&'static EmbeddedSource> {
 }
 
 impl EmbeddedSource {
+    const fn new(name: &'static str, text: &'static str) -> Self {
+        Self { name, text, parsed: OnceLock::new() }
+    }
+
     /// The source ready to run; read at its first use. Call it on the CPU runtime.
     ///
     /// # Errors

@@ -4,7 +4,9 @@
 //! --: source NAME                 once; what `?source=` says and the column `source` holds
 //! --: about ONE LINE              for people
 //! --: unwrap KEY[]                documents list records under this key
-//! --: unwrap KEY                  records are wrapped under this key
+//! --: unwrap KEY                  records are wrapped under this key, or stand there as a text of JSON
+//! --: unnest KEY[]                a row for each object of this list of a record; `KEY` is that object then
+//! --: keys also-lower-case        the outermost keys are read in lower case too
 //! --: default COLUMN LITERAL      for rows in which the `SELECT` gives nothing
 //! --: text PATH, …                fields to read, by type: also int, float, bool
 //! ```
@@ -12,13 +14,12 @@
 //! A path is keys with dots between; a key that ends in `[]` holds a list. A key with a dot, a comma,
 //! brackets or a blank in it is written in double quotes.
 
-use std::sync::Arc;
-
-use arrow::datatypes::{DataType, Schema, SchemaRef};
+use arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
 
 use super::error::{Position, SourceError};
 use super::fields::{Fields, Key};
+use super::shape::Shape;
 use crate::domain::activity::{ColumnType, TENANT_ID, TIME_STAMP, USER_COUNT};
 use crate::formats::input::json_records::Unwrap;
 use crate::formats::input::{NATIVE_SOURCE, slot_of, slot_type};
@@ -29,7 +30,10 @@ const MARK: &str = "--:";
 /// Longest name of a source, in bytes.
 const MAX_NAME_BYTES: usize = 64;
 
-const KEYWORDS: &str = "source, about, unwrap, default, text, int, float, bool";
+const KEYWORDS: &str = "source, about, unwrap, unnest, keys, default, text, int, float, bool";
+
+/// The one way to read other keys than the declared.
+const ALSO_LOWER_CASE: &str = "also-lower-case";
 
 /// What the header says.
 #[derive(Debug)]
@@ -39,7 +43,7 @@ pub(super) struct Header {
     pub(super) unwrap: Unwrap,
     /// By slot of the column.
     pub(super) defaults: Vec<(usize, ScalarValue)>,
-    pub(super) schema: SchemaRef,
+    pub(super) shape: Shape,
 }
 
 /// A piece of a header line and where it stands.
@@ -131,6 +135,7 @@ pub(super) fn parse_header(text: &str) -> Result<Header, SourceError> {
     let mut unwrap = Unwrap::default();
     let mut defaults = Vec::new();
     let mut fields = Fields::default();
+    let (mut unnest, mut lower_case_too) = (None, false);
     for (line, number) in text.lines().zip(1..) {
         let line = Piece { text: line, at: Position { line: number, column: 1 } }.trimmed();
         if !line.text.starts_with(MARK) {
@@ -146,6 +151,10 @@ pub(super) fn parse_header(text: &str) -> Result<Header, SourceError> {
             "source" => name = Some(source_name(rest)?),
             "about" => rest.text.clone_into(&mut about),
             "unwrap" => add_unwrap(rest, &mut unwrap)?,
+            "unnest" if unnest.is_some() => return Err(keyword.error("only one list of a record can be unnested")),
+            "unnest" => unnest = Some((unnested_key(rest)?, rest.at)),
+            "keys" if rest.text == ALSO_LOWER_CASE => lower_case_too = true,
+            "keys" => return Err(rest.error(format!("expected `{ALSO_LOWER_CASE}`"))),
             "default" => add_default(rest, &mut defaults)?,
             "text" => add_fields(rest, &DataType::Utf8, &mut fields)?,
             "int" => add_fields(rest, &DataType::Int64, &mut fields)?,
@@ -159,7 +168,17 @@ pub(super) fn parse_header(text: &str) -> Result<Header, SourceError> {
     if fields.is_empty() {
         return Err(SourceError::new(start, "the header names no fields to read, as in `--: text PATH, PATH`"));
     }
-    Ok(Header { name, about, unwrap, defaults, schema: Arc::new(Schema::new(fields.into_arrow())) })
+    let (key, at) = unnest.map_or((None, start), |(key, at)| (Some(key), at));
+    let shape = Shape::new(fields.into_arrow(), key.as_deref(), lower_case_too);
+    let shape = shape.map_err(|reason| SourceError::new(at, reason))?;
+    Ok(Header { name, about, unwrap, defaults, shape })
+}
+
+fn unnested_key(given: Piece<'_>) -> Result<String, SourceError> {
+    match given.path()?.as_slice() {
+        [key] if key.list => Ok(key.name.clone()),
+        _ => Err(given.error("expected one list of the outermost object, as in `--: unnest events[]`")),
+    }
 }
 
 fn source_name(given: Piece<'_>) -> Result<String, SourceError> {
@@ -246,7 +265,7 @@ mod tests {
         assert_eq!(header.unwrap.members, ["event"]);
         let defaults: Vec<_> = header.defaults.iter().map(|(_, value)| value.to_string()).collect();
         assert_eq!(defaults, ["12", "it's", "true"]);
-        let fields: Vec<_> = header.schema.fields().iter().map(|f| format!("{} {}", f.name(), f.data_type())).collect();
+        let fields: Vec<_> = header.shape.seen().fields().iter().map(|f| format!("{} {}", f.name(), f.data_type())).collect();
         let expected = [
             "id Utf8",
             "actor Struct(\"name\": Utf8)",
@@ -285,6 +304,11 @@ mod tests {
             (&format!("{rest}--: text b,"), "line 3, column 12: expected a key"),
             (&format!("{rest}--: text b..c"), "line 3, column 12: expected a key"),
             (&format!("{rest}--: text b c"), "line 3, column 11: expected a dot"),
+            (&format!("{rest}--: unnest b"), "line 3, column 12: expected one list"),
+            (&format!("{rest}--: unnest b[]"), "line 3, column 12: `b` is no declared list of objects"),
+            (&format!("{rest}--: text b[]\n--: unnest b[]"), "line 4, column 12: `b` is no declared list of objects"),
+            (&format!("{rest}--: unnest b[]\n--: unnest c[]"), "line 4, column 5: only one list"),
+            (&format!("{rest}--: keys any"), "line 3, column 10: expected `also-lower-case`"),
             (&format!("{rest}--: text \"b"), "line 3, column 10: the quote is not closed"),
         ] {
             let found = error(text);

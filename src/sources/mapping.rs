@@ -1,17 +1,18 @@
 //! From decoded records to the columns of activities.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, BooleanArray, RecordBatch};
-use arrow::compute::{and, filter, is_not_null, is_null};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, StringArray};
+use arrow::compute::{and, filter, is_not_null, is_null, nullif};
 use arrow::datatypes::{Float64Type, Int64Type};
 use arrow::error::ArrowError;
 use datafusion::common::DataFusionError;
 use datafusion::physical_expr::PhysicalExpr;
 
 use crate::domain::activity::{ColumnType, TIME_STAMP};
-use crate::formats::input::{Fault, SLOT_COUNT, TIME_SLOT, check_time_stamp, excerpt, slot_name, slot_type};
+use crate::formats::input::{Fault, ID_SLOT, SLOT_COUNT, TIME_SLOT, check_time_stamp, excerpt, slot_name, slot_type};
 
 /// What is wrong with rows, by row.
 pub(super) type Faults = BTreeMap<usize, Fault>;
@@ -38,6 +39,16 @@ pub(super) struct Mapped {
 }
 
 impl Mapped {
+    /// Tells the ids of rows apart that come from one record: those after its first get their number.
+    pub(super) fn number_ids(&mut self, items: &[usize]) {
+        let Some(ids) = &self.columns[ID_SLOT] else { return };
+        let numbered = ids.as_string::<i32>().iter().zip(items).map(|(id, item)| match (id, item) {
+            (Some(id), 2..) => Some(Cow::Owned(format!("{id}#{item}"))),
+            (id, _) => id.map(Cow::Borrowed),
+        });
+        self.columns[ID_SLOT] = Some(Arc::new(numbered.collect::<StringArray>()));
+    }
+
     /// The rows that are marked.
     pub(super) fn keep(mut self, marked: &BooleanArray) -> Result<Self, ArrowError> {
         for column in self.columns.iter_mut().flatten() {
@@ -64,9 +75,21 @@ pub(super) fn map_records(columns: &[MappedColumn], records: &RecordBatch) -> Re
             let unchecked = unchecked.evaluate(records)?.into_array(rows)?;
             mapped.nulled.push((column.slot, and(&is_null(&values)?, &is_not_null(&unchecked)?)?));
         }
-        mapped.columns[column.slot] = Some(values);
+        mapped.columns[column.slot] = Some(match values.as_string_opt() {
+            Some(texts) => without_empty(texts)?.unwrap_or(values),
+            None => values,
+        });
     }
     Ok(mapped)
+}
+
+/// The texts with null for what is empty: vendors write both, and the wire knows no difference.
+fn without_empty(texts: &StringArray) -> Result<Option<ArrayRef>, ArrowError> {
+    let is_empty = |row: usize| texts.value_length(row) == 0 && texts.is_valid(row);
+    if !(0..texts.len()).any(is_empty) {
+        return Ok(None);
+    }
+    nullif(texts, &(0..texts.len()).map(|row| Some(is_empty(row))).collect()).map(Some)
 }
 
 /// The records that cannot be mapped, found one by one.

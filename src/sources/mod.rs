@@ -13,13 +13,17 @@ mod error;
 mod fields;
 mod functions;
 mod header;
+mod input;
 mod mapping;
+mod pieces;
 mod select;
+mod shape;
 mod source;
 pub mod values;
 
 pub use decode::decode_source;
 pub use embedded::{EMBEDDED, EmbeddedSource, embedded};
+pub use input::Layout;
 pub use error::{Position, SourceError};
 pub use source::{SOURCE_BOUNDS, Source};
 

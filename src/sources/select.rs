@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    AccessExpr, Expr, ObjectNamePart, SelectItem, SetExpr, Spanned, Statement, TableFactor, Value,
+    AccessExpr, Expr, Function, FunctionArguments, ObjectNamePart, SelectItem, SetExpr, Spanned, Statement, TableFactor, Value,
     visit_expressions_mut,
 };
 use datafusion::sql::sqlparser::dialect::GenericDialect;
@@ -104,9 +104,15 @@ fn take_apart(mut statement: Statement) -> Option<(Statement, String, Vec<Select
     Some((statement, name, projection))
 }
 
-/// `list[1].key` as `list[1].'key'`, the one form of it that the planner knows.
-fn with_fields_as_texts(mut expression: Expr) -> Expr {
+/// `list[1].key` as `list[1].'key'`, the one form of it that the planner knows; and a word such as `user`,
+/// which the parser takes for a function without brackets, as the field that it is.
+fn with_plain_fields(mut expression: Expr) -> Expr {
     let _: ControlFlow<()> = visit_expressions_mut(&mut expression, |part| {
+        if let Expr::Function(Function { name, args: FunctionArguments::None, .. }) = part
+            && let [ObjectNamePart::Identifier(word)] = name.0.as_slice()
+        {
+            *part = Expr::Identifier(word.clone());
+        }
         if let Expr::CompoundFieldAccess { access_chain, .. } = part {
             let after_index = access_chain.iter_mut().skip_while(|access| matches!(access, AccessExpr::Dot(_)));
             for access in after_index {
@@ -141,5 +147,5 @@ fn column(item: SelectItem) -> Result<Item, SourceError> {
     }
     let slot = slot_of(&name.value)
         .ok_or_else(|| SourceError::new(named_at, format!("there is no activity column `{}`", name.value)))?;
-    Ok(Item { slot, expression: with_fields_as_texts(expression), at })
+    Ok(Item { slot, expression: with_plain_fields(expression), at })
 }

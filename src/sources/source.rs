@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, SchemaRef};
-use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{DFSchema, DataFusionError};
 use datafusion::execution::{SessionState, SessionStateBuilder, SessionStateDefaults};
 use datafusion::functions::core::expr_fn::{coalesce, nullif};
@@ -15,10 +15,11 @@ use datafusion::prelude::SessionConfig;
 use datafusion::sql::sqlparser::ast::ExprWithAlias;
 
 use super::error::{Position, SourceError};
-use super::functions::{IP_ADDRESS, is_source_function, source_functions};
+use super::functions::{IP_ADDRESS, is_source_function, joins_texts, source_functions};
 use super::header::{Header, parse_header};
 use super::mapping::MappedColumn;
 use super::select::{Item, Selection, parse_select};
+use super::shape::Shape;
 use crate::domain::activity::ColumnType;
 use crate::formats::input::json_records::Unwrap;
 use crate::formats::input::{slot_name, slot_type};
@@ -34,7 +35,7 @@ pub struct Source {
     name: String,
     about: String,
     unwrap: Unwrap,
-    schema: SchemaRef,
+    shape: Shape,
     columns: Vec<MappedColumn>,
 }
 
@@ -45,9 +46,9 @@ impl Source {
     /// [`SourceError`], naming line and column.
     pub fn parse(text: &str) -> Result<Self, SourceError> {
         check_text(text, SOURCE_BOUNDS).map_err(of_bounds)?;
-        let Header { name, about, unwrap, mut defaults, schema } = parse_header(text)?;
+        let Header { name, about, unwrap, mut defaults, shape } = parse_header(text)?;
         let Selection { table, items } = parse_select(text)?;
-        let planner = Planner::new(&table, &schema)?;
+        let planner = Planner::new(&table, shape.seen())?;
         let mut columns = Vec::with_capacity(items.len() + defaults.len());
         for item in items {
             let default = defaults.iter().position(|(slot, _)| *slot == item.slot).map(|at| defaults.swap_remove(at).1);
@@ -56,7 +57,7 @@ impl Source {
         for (slot, value) in defaults {
             columns.push(planner.constant(slot, lit(value))?);
         }
-        Ok(Self { name, about, unwrap, schema, columns })
+        Ok(Self { name, about, unwrap, shape, columns })
     }
 
     /// What `?source=` says and the column `source` holds.
@@ -80,8 +81,8 @@ impl Source {
         &self.unwrap
     }
 
-    pub(super) fn schema(&self) -> SchemaRef {
-        Arc::clone(&self.schema)
+    pub(super) fn shape(&self) -> &Shape {
+        &self.shape
     }
 
     pub(super) fn columns(&self) -> &[MappedColumn] {
@@ -135,6 +136,9 @@ impl Planner {
                 return Err(SourceError::new(at, format!("the expression has more than {MAX_NODES} parts")));
             }
         }
+        if joins(&value).map_err(of_engine)? > 1 {
+            return Err(SourceError::new(at, "a column may join texts once"));
+        }
         let found = value.get_type(&self.schema).map_err(of_engine)?;
         if !fits(slot, &found) {
             let (name, wanted) = (slot_name(slot), type_name(slot));
@@ -172,6 +176,16 @@ impl Planner {
         let value = simplifier.coerce(cast(value, data_type), &self.schema)?;
         self.state.create_physical_expr(simplifier.simplify(value)?, &self.schema)
     }
+}
+
+/// How often an expression joins texts.
+fn joins(value: &Expr) -> Result<usize, DataFusionError> {
+    let mut joins = 0;
+    value.apply(|node| {
+        joins += usize::from(matches!(node, Expr::ScalarFunction(call) if joins_texts(call.name())));
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    Ok(joins)
 }
 
 fn type_name(slot: usize) -> &'static str {

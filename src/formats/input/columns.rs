@@ -24,7 +24,7 @@ pub(crate) const SLOT_COUNT: usize = COLUMN_COUNT + EXTRA_INPUT_COLUMNS.len();
 pub(crate) const TIME_SLOT: usize = 0;
 
 /// Slot of `activityId`.
-pub(super) const ID_SLOT: usize = COLUMN_COUNT;
+pub(crate) const ID_SLOT: usize = COLUMN_COUNT;
 
 /// Name of a slot's column.
 pub(crate) fn slot_name(slot: usize) -> &'static str {

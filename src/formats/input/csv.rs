@@ -1,5 +1,6 @@
 //! CSV with a header line: RFC 4180, and with it the wire dialect.
 
+mod objects;
 mod records;
 
 use std::collections::BTreeSet;
@@ -14,6 +15,8 @@ use super::report::{DecodeReport, Fault, excerpt};
 use super::rows::Rows;
 use super::table::{given_twice, no_time_stamp};
 use super::{DecodeOptions, Sink};
+
+pub(crate) use self::objects::CsvObjects;
 
 /// Decodes inflated CSV and hands the batches to the sink in input order.
 ///

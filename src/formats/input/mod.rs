@@ -44,7 +44,8 @@ pub use parquet::decode_parquet;
 pub use report::{DecodeReport, MAX_LISTED_ERRORS, MAX_UNKNOWN_KEYS, OTHER_KEYS, RecordError};
 
 // What decoders of other records than the lake's own build upon.
-pub(crate) use columns::{SLOT_COUNT, TIME_SLOT, WireBatch, slot_name, slot_of, slot_type};
+pub(crate) use columns::{ID_SLOT, SLOT_COUNT, TIME_SLOT, WireBatch, slot_name, slot_of, slot_type};
+pub(crate) use csv::CsvObjects;
 pub(crate) use intake::{Intake, check_time_stamp};
 pub(crate) use record::reason_of;
 pub(crate) use report::{Fault, excerpt};

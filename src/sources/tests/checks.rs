@@ -13,6 +13,7 @@ fn error(select: &str) -> String {
 
 #[test]
 fn embedded_sources_are_sound_and_bear_their_names() {
+    assert!(EMBEDDED.is_sorted_by_key(|file| file.name));
     for file in &EMBEDDED {
         let source = file.source().unwrap_or_else(|error| panic!("{}: {error}", file.name));
         assert_eq!(source.name(), file.name);

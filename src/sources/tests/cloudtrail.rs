@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::super::decode_source;
+use super::super::{Layout, decode_source};
 use super::{cloudtrail, column, decode, errors, lines, options, rows, tenant};
 use crate::domain::user_count::sketch_of_user;
 use crate::formats::input::DecodeOptions;
@@ -230,7 +230,7 @@ fn memory_is_bounded_by_batches_and_not_by_documents() {
     let record = json!({ "eventTime": "2026-11-20T10:11:12Z", "errorMessage": "x".repeat(2_000) }).to_string();
     let document = format!("{{\"Records\":[{}]}}", vec![record; 20_000].join(","));
     let (mut largest, mut rows) = (0, 0);
-    let report = decode_source(document.as_bytes(), &cloudtrail(), &options(), &mut |batch| {
+    let report = decode_source(document.as_bytes(), Layout::Json, &cloudtrail(), &options(), &mut |batch| {
         largest = largest.max(batch.num_rows());
         rows += batch.num_rows();
         Ok(())

@@ -7,7 +7,7 @@ use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::util::display::array_value_to_string;
 use serde_json::{Map, Value};
 
-use super::{Source, decode_source, embedded};
+use super::{Layout, Source, decode_source, embedded};
 use crate::domain::tenant::TenantId;
 use crate::formats::input::{DecodeError, DecodeOptions, DecodeReport, OnError};
 
@@ -36,7 +36,7 @@ fn decode(
     options: &DecodeOptions,
 ) -> Result<(Vec<RecordBatch>, DecodeReport), DecodeError> {
     let mut batches = Vec::new();
-    let report = decode_source(input, source, options, &mut |batch| {
+    let report = decode_source(input, Layout::Json, source, options, &mut |batch| {
         batches.push(batch);
         Ok(())
     })?;

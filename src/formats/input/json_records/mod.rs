@@ -11,6 +11,7 @@
 mod member;
 mod walk;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::io::Read;
 use std::ops::Range;
@@ -36,8 +37,34 @@ const BRACKETS: &str = "brackets do not match";
 pub(crate) struct Unwrap {
     /// Keys of documents that list objects.
     pub(crate) lists: Vec<String>,
-    /// Keys of wrappers whose object is wanted; the first that holds one counts.
+    /// Keys of wrappers whose object is wanted, as it is or as a text of JSON; the first that holds one counts.
     pub(crate) members: Vec<String>,
+}
+
+/// Takes wrappers off objects.
+#[derive(Debug)]
+pub(crate) struct Unwrapper<'u> {
+    members: &'u [String],
+    /// Keys as they stand in the text, to see quickly that an object has none.
+    quoted: Vec<memmem::Finder<'static>>,
+}
+
+impl<'u> Unwrapper<'u> {
+    pub(crate) fn new(unwrap: &'u Unwrap) -> Self {
+        Self { members: &unwrap.members, quoted: quoted(&unwrap.members) }
+    }
+
+    /// The object in the wrapper, if this is one.
+    pub(crate) fn object_in<'a>(&self, object: &'a [u8]) -> Option<Cow<'a, [u8]>> {
+        if self.quoted.iter().all(|key| key.find(object).is_none()) {
+            return None;
+        }
+        member::object_of(object, self.members)
+    }
+}
+
+fn quoted(keys: &[String]) -> Vec<memmem::Finder<'static>> {
+    keys.iter().map(|key| memmem::Finder::new(&format!("\"{key}\"")).into_owned()).collect()
 }
 
 /// Where something begins.
@@ -111,7 +138,9 @@ pub(crate) struct JsonRecords<'u, R> {
     unwrap: &'u Unwrap,
     /// Keys as they stand in the text, to see quickly that a line holds none.
     quoted_lists: Vec<memmem::Finder<'static>>,
-    quoted_members: Vec<memmem::Finder<'static>>,
+    unwrapper: Unwrapper<'u>,
+    /// An object that stood in a text.
+    inner: Vec<u8>,
 }
 
 impl<R> fmt::Debug for JsonRecords<'_, R> {
@@ -122,9 +151,6 @@ impl<R> fmt::Debug for JsonRecords<'_, R> {
 
 impl<'u, R: Read> JsonRecords<'u, R> {
     pub(crate) fn new(reader: R, unwrap: &'u Unwrap, max_record_bytes: usize) -> Self {
-        let quoted = |keys: &[String]| {
-            keys.iter().map(|key| memmem::Finder::new(&format!("\"{key}\"")).into_owned()).collect::<Vec<_>>()
-        };
         Self {
             reader,
             buffer: Vec::new(),
@@ -137,7 +163,8 @@ impl<'u, R: Read> JsonRecords<'u, R> {
             max_record_bytes,
             unwrap,
             quoted_lists: quoted(&unwrap.lists),
-            quoted_members: quoted(&unwrap.members),
+            unwrapper: Unwrapper::new(unwrap),
+            inner: Vec::new(),
         }
     }
 
@@ -317,12 +344,16 @@ impl<'u, R: Read> JsonRecords<'u, R> {
     }
 
     /// The object itself, or that of the wrapper it is.
-    fn unwrapped(&self, range: Range<usize>) -> &[u8] {
+    fn unwrapped(&mut self, range: Range<usize>) -> &[u8] {
         let object = self.buffer[range].trim_ascii_end();
-        if self.quoted_members.iter().all(|key| key.find(object).is_none()) {
-            return object;
+        match self.unwrapper.object_in(object) {
+            None => object,
+            Some(Cow::Borrowed(inner)) => inner,
+            Some(Cow::Owned(inner)) => {
+                self.inner = inner;
+                &self.inner
+            }
         }
-        member::object_of(object, &self.unwrap.members).unwrap_or(object)
     }
 
     /// The first byte of the next value between values.

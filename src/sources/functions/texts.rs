@@ -1,4 +1,4 @@
-//! What a source's `SELECT` may call: the functions of a `where`, access to lists, and those here.
+//! Functions that read one text.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -11,19 +11,16 @@ use datafusion::logical_expr::{
     ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, TypeSignature, Volatility,
 };
 
-use super::values;
-use crate::query::functions::{is_where_function, where_functions};
+use crate::domain::country::country_code;
+use crate::sources::values;
 
 /// Name of the function that gives the canonical address of a text, or null. What it refuses is
 /// counted for the column it stands in.
-pub(super) const IP_ADDRESS: &str = "ip_address";
+pub(in crate::sources) const IP_ADDRESS: &str = "ip_address";
 
-/// Functions of the engine beside those of a `where`. None gives more than its arguments hold.
-const OF_THE_ENGINE: &[&str] = &["get_field", "array_element", "array_length"];
-
-/// One of our own.
+/// What is read out of a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Helper {
+pub(super) enum Reader {
     /// `ip_address(text)`.
     IpAddress,
     /// `epoch_ms(text)`.
@@ -32,25 +29,28 @@ enum Helper {
     LastSegment,
     /// `file_extension(path)`.
     FileExtension,
+    /// `country_code(name)`.
+    CountryCode,
 }
 
-const HELPERS: [Helper; 4] = [Helper::IpAddress, Helper::EpochMs, Helper::LastSegment, Helper::FileExtension];
+impl Reader {
+    pub(super) const ALL: [Self; 5] =
+        [Self::IpAddress, Self::EpochMs, Self::LastSegment, Self::FileExtension, Self::CountryCode];
 
-impl Helper {
-    const fn name(self) -> &'static str {
+    pub(super) const fn name(self) -> &'static str {
         match self {
             Self::IpAddress => IP_ADDRESS,
             Self::EpochMs => "epoch_ms",
             Self::LastSegment => "last_segment",
             Self::FileExtension => "file_extension",
+            Self::CountryCode => "country_code",
         }
     }
 
-    const fn arguments(self) -> usize {
-        match self {
-            Self::LastSegment => 2,
-            Self::IpAddress | Self::EpochMs | Self::FileExtension => 1,
-        }
+    pub(super) fn function(self) -> ScalarUDF {
+        let arguments = if self == Self::LastSegment { 2 } else { 1 };
+        let signature = Signature::new(TypeSignature::String(arguments), Volatility::Immutable);
+        ScalarUDF::new_from_impl(ReaderFunction { reader: self, signature })
     }
 
     fn apply(self, texts: &StringArray, separators: &str) -> Result<ArrayRef, DataFusionError> {
@@ -76,24 +76,25 @@ impl Helper {
             }
             Self::LastSegment => picked(texts, |text| values::last_segment(text, separators)),
             Self::FileExtension => picked(texts, values::file_extension),
+            Self::CountryCode => picked(texts, country_code),
         })
     }
 }
 
-fn picked<'t>(texts: &'t StringArray, pick: impl Fn(&'t str) -> Option<&'t str>) -> ArrayRef {
+fn picked<'t, T: AsRef<str>>(texts: &'t StringArray, pick: impl Fn(&'t str) -> Option<T>) -> ArrayRef {
     Arc::new(texts.iter().map(|text| text.and_then(&pick)).collect::<StringArray>())
 }
 
-/// A helper as the engine calls it.
+/// A reader as the engine calls it.
 #[derive(Debug, PartialEq, Eq, Hash)]
-struct HelperFunction {
-    helper: Helper,
+struct ReaderFunction {
+    reader: Reader,
     signature: Signature,
 }
 
-impl ScalarUDFImpl for HelperFunction {
+impl ScalarUDFImpl for ReaderFunction {
     fn name(&self) -> &str {
-        self.helper.name()
+        self.reader.name()
     }
 
     fn signature(&self) -> &Signature {
@@ -101,7 +102,7 @@ impl ScalarUDFImpl for HelperFunction {
     }
 
     fn return_type(&self, _: &[DataType]) -> Result<DataType, DataFusionError> {
-        Ok(if self.helper == Helper::EpochMs { DataType::Int64 } else { DataType::Utf8 })
+        Ok(if self.reader == Reader::EpochMs { DataType::Int64 } else { DataType::Utf8 })
     }
 
     fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue, DataFusionError> {
@@ -114,48 +115,10 @@ impl ScalarUDFImpl for HelperFunction {
         };
         let is_scalar = matches!(texts, ColumnarValue::Scalar(_));
         let texts = cast(&texts.into_array(if is_scalar { 1 } else { arguments.number_rows })?, &DataType::Utf8)?;
-        let values = self.helper.apply(texts.as_string(), &separators)?;
+        let values = self.reader.apply(texts.as_string(), &separators)?;
         if is_scalar {
             return Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&values, 0)?));
         }
         Ok(ColumnarValue::Array(values))
-    }
-}
-
-/// Whether a source may call a function of this name.
-pub(super) fn is_source_function(name: &str) -> bool {
-    is_where_function(name) || OF_THE_ENGINE.contains(&name) || HELPERS.iter().any(|helper| helper.name() == name)
-}
-
-/// All functions of a source.
-pub(super) fn source_functions() -> Vec<Arc<ScalarUDF>> {
-    let nested = datafusion::functions_nested::all_default_nested_functions();
-    let core = datafusion::functions::core::functions();
-    let of_the_engine = nested.into_iter().chain(core).filter(|function| OF_THE_ENGINE.contains(&function.name()));
-    let helpers = HELPERS.into_iter().map(|helper| {
-        let types = TypeSignature::String(helper.arguments());
-        let signature = Signature::new(types, Volatility::Immutable);
-        Arc::new(ScalarUDF::new_from_impl(HelperFunction { helper, signature }))
-    });
-    where_functions().into_iter().chain(of_the_engine).chain(helpers).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-
-    use super::*;
-
-    #[test]
-    fn every_function_is_found_and_immutable() {
-        let functions = source_functions();
-        let names: BTreeSet<&str> = functions.iter().map(|function| function.name()).collect();
-        for name in OF_THE_ENGINE.iter().copied().chain(HELPERS.map(Helper::name)) {
-            assert!(names.contains(name), "{name}");
-        }
-        for function in &functions {
-            assert!(is_source_function(function.name()), "{}", function.name());
-            assert_eq!(function.signature().volatility, Volatility::Immutable, "{}", function.name());
-        }
     }
 }
