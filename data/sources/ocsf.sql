@@ -73,6 +73,7 @@ SELECT
     file.size AS fileSize,
     CASE WHEN class_uid = 6006 AND activity_id = 12 THEN true
          WHEN class_uid = 6006 AND activity_id = 13 THEN false END AS fileSharingEnabled,
-    CASE WHEN class_uid = 6006 AND activity_id = 2 THEN file.size ELSE traffic.bytes_out END AS downloadBytes,
-    CASE WHEN class_uid = 6006 AND activity_id = 1 THEN file.size ELSE traffic.bytes_in END AS uploadBytes
+    -- In and out are as its source sees it.
+    CASE WHEN class_uid = 6006 AND activity_id = 2 THEN file.size ELSE traffic.bytes_in END AS downloadBytes,
+    CASE WHEN class_uid = 6006 AND activity_id = 1 THEN file.size ELSE traffic.bytes_out END AS uploadBytes
 FROM record

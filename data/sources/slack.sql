@@ -7,7 +7,6 @@
 --: default serviceName 'Slack'
 --: default sourceIdentifier 'Slack audit logs'
 --: default objectType 'ACTIVITY'
---: default noOfObjects 1
 --
 --: text id, date_create, action, actor.user.id, actor.user.email, actor.user.name
 --: text context.ip_address, context.ua, context.location.domain

@@ -13,9 +13,9 @@ use datafusion::logical_expr::{
 /// How texts are joined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Joiner {
-    /// `joined(separator, first, second)`: those that are not null; null without any.
+    /// `joined(separator, first, second)`: those that are neither null nor empty; null without any.
     Joined,
-    /// `location_id(city, country, region)`: with `::` between, what is null left empty; null without any.
+    /// `location_id(city, country, region)`: with `::` between, what is missing left empty; null without any.
     LocationId,
 }
 
@@ -34,10 +34,11 @@ impl Joiner {
         ScalarUDF::new_from_impl(JoinerFunction { joiner: self, signature })
     }
 
-    fn apply(self, [a, b, c]: [&StringArray; 3]) -> ArrayRef {
+    fn apply<'t>(self, [a, b, c]: [&'t StringArray; 3]) -> ArrayRef {
         let mut out = StringBuilder::new();
+        let given = |text: Option<&'t str>| text.filter(|text| !text.is_empty());
         for ((a, b), c) in a.iter().zip(b).zip(c) {
-            let text = match (self, a, b, c) {
+            let text = match (self, given(a), given(b), given(c)) {
                 (Self::Joined, separator, Some(first), Some(second)) => {
                     Some([first, separator.unwrap_or_default(), second].concat())
                 }

@@ -1,6 +1,8 @@
 mod checks;
 mod cloudtrail;
 mod decoding;
+mod golden;
+mod labelled;
 mod real;
 
 use arrow::array::{Array, AsArray, RecordBatch};

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use super::{cloudtrail, column, decode, errors, lines, options, rows};
 
 /// The records of a set, or none with the reason printed.
-fn records(set: &str) -> Option<Vec<Value>> {
+pub(super) fn records(set: &str) -> Option<Vec<Value>> {
     let path = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/data")).join(set);
     let Ok(file) = std::fs::File::open(&path) else {
         println!("skipped: there is no {}", path.display());
@@ -41,8 +41,15 @@ fn labelled_events_are_rows_or_refused_for_their_time() {
     assert_eq!(report.nulled.get("sourceIP"), Some(&(nulled as u64)));
 }
 
+/// In how many rows of a hundred a column has a value.
+pub(super) fn filled(rows: &[Map<String, Value>], name: &str) -> String {
+    let filled = rows.iter().filter_map(|row| row.get(name)).filter(|cell| **cell != 0 && **cell != 0.0).count();
+    let share = f64::from(u32::try_from(filled).unwrap()) / f64::from(u32::try_from(rows.len()).unwrap());
+    format!("{:.1} %", 100.0 * share)
+}
+
 /// Columns whose fill rate the page of the source tells.
-const TOLD: [&str; 18] = [
+const TOLD: [&str; 19] = [
     "actionName",
     "serviceName",
     "activityId",
@@ -59,6 +66,7 @@ const TOLD: [&str; 18] = [
     "fileName",
     "fileType",
     "fileOwner",
+    "fileSharingEnabled",
     "downloadBytes",
     "uploadBytes",
 ];
@@ -72,13 +80,6 @@ fn the_page_of_the_source_tells_true_fill_rates() {
         .iter()
         .map(|records| rows(&decode(&cloudtrail(), lines(records).as_bytes(), &options()).unwrap().0))
         .collect();
-    let filled = |rows: &Vec<Map<String, Value>>, name: &str| {
-        let filled = rows.iter().filter_map(|row| row.get(name)).filter(|cell| *cell != 0 && *cell != 0.0).count();
-        format!(
-            "{:.1} %",
-            100.0 * f64::from(u32::try_from(filled).unwrap()) / f64::from(u32::try_from(rows.len()).unwrap())
-        )
-    };
     let line = |name: &&str| format!("| `{name}` | {} | {} |\n", filled(&rows[0], name), filled(&rows[1], name));
     let table = TOLD.iter().map(line).collect::<Vec<_>>().concat();
     assert!(page.contains(&table), "the page should say:\n{table}");
