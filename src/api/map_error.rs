@@ -19,6 +19,7 @@ use crate::services::evidence::EvidenceError;
 use crate::services::export::ExportError;
 use crate::services::incidents::IncidentError;
 use crate::services::ingest::IngestError;
+use crate::services::own_sources::KeepError;
 use crate::services::room::NoRoom;
 use crate::services::tenants::DropError;
 use crate::services::upload::UploadError;
@@ -293,6 +294,15 @@ impl From<IngestError> for ApiError {
             IngestError::Lake(error) => error.into(),
             IngestError::Registry(error) => error.into(),
             IngestError::Source(_) | IngestError::Answer(_) => Self::internal(&error),
+        }
+    }
+}
+
+impl From<KeepError> for ApiError {
+    fn from(error: KeepError) -> Self {
+        match error {
+            KeepError::Source(error) => Self::bad_request("bad_source", "source", error.to_string()),
+            KeepError::Task(error) => error.into(),
         }
     }
 }

@@ -72,13 +72,15 @@ impl CommandError {
 
     /// Prints the error on stderr.
     pub fn print(&self) {
-        eprintln!("error: {self}");
-        for detail in &self.details {
-            eprintln!("  {detail}");
-        }
-        if let Some(hint) = &self.hint {
-            eprintln!("hint: {hint}");
-        }
+        eprint!("{}", self.lines());
+    }
+
+    /// The error with its details and its hint, a line each.
+    #[must_use]
+    pub fn lines(&self) -> String {
+        let details = self.details.iter().map(|detail| format!("  {detail}\n"));
+        let hint = self.hint.iter().map(|hint| format!("hint: {hint}\n"));
+        std::iter::once(format!("error: {self}\n")).chain(details).chain(hint).collect()
     }
 
     /// The program's exit code.
@@ -143,7 +145,10 @@ fn hint(code: &str, target: Option<&str>) -> Option<&'static str> {
         }
         ("bad_value", Some("email")) => Some("write an address such as ann@example.com"),
         ("bad_value", Some("password")) => Some("send a longer one on stdin or with --password-file"),
-        ("unknown_source", _) => Some("leave --source out for records whose keys are the activity columns"),
+        ("unknown_source", _) => Some(
+            "`anomalake source list` shows the sources; leave --source out for records whose keys are the activity columns",
+        ),
+        ("bad_source", _) => Some("mend the file at that place; `anomalake source test FILE SAMPLE` tries it out"),
         ("busy" | "shutting_down" | "not_stored" | "timed_out", _) => Some("try again in a few seconds"),
         ("outcome_unknown", _) => Some("run the same command again: a file that is stored already is not stored twice"),
         ("record_too_large", _) => Some("split or drop that record, or raise max-record in the server's settings file"),

@@ -16,6 +16,7 @@ pub mod password;
 pub mod serve;
 pub mod session;
 pub mod signal;
+pub mod source;
 mod stream;
 pub mod tenant;
 pub mod token;
@@ -81,6 +82,9 @@ pub enum Command {
     /// A file is stored whole or not at all, and it is durable when its summary line is printed. The
     /// same content is not loaded twice within 7 days unless --again says so.
     Ingest(ingest::IngestArgs),
+    /// List, show and try out sources: how the logs of other products become activities.
+    #[command(subcommand)]
+    Source(source::SourceCommand),
     /// Create, list and show anomalies.
     #[command(subcommand)]
     Anomaly(anomaly::AnomalyCommand),
@@ -124,6 +128,7 @@ async fn execute(cli: Cli, from_environment: bool) -> Result<(), CommandError> {
         Command::Tenant(command) => tenant::run(&data_dir()?, command).await,
         Command::User(command) => user::run(&data_dir()?, command).await,
         Command::Token(command) => token::run(&data_dir()?, command).await,
+        Command::Source(command) => source::run(command.clone()).await,
         Command::Ingest(args) => ingest::run(&data_dir()?, args).await,
         Command::Anomaly(command) => anomaly::run(&data_dir()?, command).await,
         Command::Export(args) => export::run(&data_dir()?, args).await,

@@ -17,6 +17,7 @@ use super::Services;
 use super::evidence::chain;
 use super::ledger::INGEST_ROUTE;
 use super::metrics::Running;
+use super::own_sources::ChosenSource;
 use super::room::{Disk, NoRoom, Quota};
 use super::upload::{Upload, UploadError};
 use crate::domain::day::Day;
@@ -33,7 +34,7 @@ use crate::lake::table::ActivityTable;
 use crate::lake::writer::PendingAnswer;
 use crate::registry::RegistryError;
 use crate::registry::idempotency::{self, KeyState, RememberedKey};
-use crate::sources::{EmbeddedSource, Layout, SourceError, decode_source};
+use crate::sources::{Layout, SourceError, decode_source};
 
 /// Chunks of a body between the network and the decoder.
 const BODY_CHUNKS: usize = 16;
@@ -52,8 +53,8 @@ pub struct IngestRequest {
     pub format: Option<Format>,
     /// Compression; found by content when absent.
     pub encoding: Option<ContentEncoding>,
-    /// Whose records they are; the lake's own columns when absent.
-    pub source: Option<&'static EmbeddedSource>,
+    /// Whose records they are, and how they are written; the lake's own columns when absent.
+    pub source: Option<(ChosenSource, Layout)>,
     /// What a bad record does to the others.
     pub on_error: OnError,
     /// The caller's idempotency key.
@@ -238,7 +239,7 @@ impl Services {
     ) -> Result<Ingested, IngestError> {
         let options = DecodeOptions {
             on_error: request.on_error,
-            source: request.source.map_or(NATIVE_SOURCE, |source| source.name).to_owned(),
+            source: request.source.as_ref().map_or(NATIVE_SOURCE, |(source, _)| source.name()).to_owned(),
             max_record_bytes: usize::try_from(self.settings.max_record).unwrap_or(usize::MAX),
             max_inflated_bytes: self.settings.max_body,
             ..DecodeOptions::new(request.tenant.id, self.clock.now_ms())
@@ -247,7 +248,7 @@ impl Services {
         let (sender, batches) = mpsc::channel(BATCHES_AHEAD);
         let (source, format, encoding, tmp) = (request.source, request.format, request.encoding, self.tmp.clone());
         let decoding = self.cpu.spawn_blocking(move || match source {
-            Some(source) => decode_mapped(reader, source, encoding, &options, &sender),
+            Some((source, layout)) => decode_mapped(reader, &source, layout, encoding, &options, &sender),
             None => Ok(decode(reader, format, encoding, &options, &tmp, &sender)?),
         });
         let collecting = self.cpu.spawn(collect(batches, table.data_files(), self.disk()));
@@ -372,20 +373,21 @@ fn decode(
     Ok((report, reader.finish()?))
 }
 
-/// Decodes the records of a source: JSON in any of the shapes it unwraps.
+/// Decodes the records of a source: CSV, or JSON in any of the shapes it unwraps.
 fn decode_mapped(
     mut reader: ChannelReader,
-    source: &EmbeddedSource,
+    source: &ChosenSource,
+    layout: Layout,
     encoding: Option<ContentEncoding>,
     options: &DecodeOptions,
     batches: &mpsc::Sender<RecordBatch>,
 ) -> Result<(DecodeReport, BodyDigest), IngestError> {
-    let source = source.source()?;
+    let source = source.ready()?;
     let mut sink = |batch| batches.blocking_send(batch).map_err(|_| SinkClosed);
     let mut raw = Peek::new(&mut reader).map_err(DecodeError::from)?;
     let encoding = encoding.unwrap_or_else(|| ContentEncoding::of_content(raw.head()));
     let mut input = Decompress::new(&mut raw, encoding, options.max_inflated_bytes).map_err(DecodeError::from)?;
-    let report = decode_source(&mut input, Layout::Json, &source, options, &mut sink)?;
+    let report = decode_source(&mut input, layout, &source, options, &mut sink)?;
     drop(input);
     Ok((report, reader.finish().map_err(DecodeError::from)?))
 }

@@ -9,6 +9,7 @@ pub mod incidents;
 pub mod ingest;
 pub mod ledger;
 pub mod metrics;
+pub mod own_sources;
 pub mod room;
 pub mod settings;
 pub mod single_flight;
@@ -34,6 +35,7 @@ use crate::registry::{Registry, RegistryError};
 use auth::{Actor, AuthError, Authenticator};
 use ledger::RegistryLedger;
 use metrics::Metrics;
+use own_sources::OwnSources;
 use settings::ServerSettings;
 use single_flight::SingleFlight;
 
@@ -59,6 +61,7 @@ pub struct Services {
     tmp: PathBuf,
     evidence_flights: SingleFlight<AnomalyId>,
     keys_in_use: SingleFlight<(TenantKey, String)>,
+    own_sources: OwnSources,
     export_permits: Arc<Semaphore>,
     ingest_permits: Semaphore,
     // Last, so that it outlives what runs on it.
@@ -117,6 +120,7 @@ impl Services {
             tmp: dir.tmp(),
             evidence_flights: SingleFlight::default(),
             keys_in_use: SingleFlight::default(),
+            own_sources: OwnSources::default(),
             export_permits: Arc::new(Semaphore::new(settings.max_exports)),
             ingest_permits: Semaphore::new(settings.max_ingests),
             settings,

@@ -265,7 +265,8 @@ mod tests {
         assert_eq!(header.unwrap.members, ["event"]);
         let defaults: Vec<_> = header.defaults.iter().map(|(_, value)| value.to_string()).collect();
         assert_eq!(defaults, ["12", "it's", "true"]);
-        let fields: Vec<_> = header.shape.seen().fields().iter().map(|f| format!("{} {}", f.name(), f.data_type())).collect();
+        let fields: Vec<_> =
+            header.shape.seen().fields().iter().map(|f| format!("{} {}", f.name(), f.data_type())).collect();
         let expected = [
             "id Utf8",
             "actor Struct(\"name\": Utf8)",

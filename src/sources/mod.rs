@@ -19,13 +19,15 @@ mod pieces;
 mod select;
 mod shape;
 mod source;
+mod unread;
 pub mod values;
 
 pub use decode::decode_source;
 pub use embedded::{EMBEDDED, EmbeddedSource, embedded};
-pub use input::Layout;
 pub use error::{Position, SourceError};
+pub use input::Layout;
 pub use source::{SOURCE_BOUNDS, Source};
+pub use unread::unread_keys;
 
 #[cfg(test)]
 mod tests;

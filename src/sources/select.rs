@@ -3,8 +3,8 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    AccessExpr, Expr, Function, FunctionArguments, ObjectNamePart, SelectItem, SetExpr, Spanned, Statement, TableFactor, Value,
-    visit_expressions_mut,
+    AccessExpr, Expr, Function, FunctionArguments, ObjectNamePart, SelectItem, SetExpr, Spanned, Statement,
+    TableFactor, Value, visit_expressions_mut,
 };
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};

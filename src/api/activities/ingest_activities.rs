@@ -17,7 +17,8 @@ use crate::formats::input::decompress::ContentEncoding;
 use crate::formats::input::{Format, NATIVE_SOURCE, OnError};
 use crate::services::Services;
 use crate::services::ingest::{IngestAnswer, IngestRequest};
-use crate::sources::{EMBEDDED, EmbeddedSource, embedded};
+use crate::services::own_sources::ChosenSource;
+use crate::sources::{EMBEDDED, EmbeddedSource, Layout, embedded};
 
 /// Header that makes a repeated request safe.
 pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
@@ -40,10 +41,10 @@ pub struct IngestParams {
     #[serde(default)]
     #[param(inline)]
     on_error: OnErrorParam,
-    /// Whose records they are: `activities` (default) has the lake's own columns. `cloudtrail` is what AWS
-    /// CloudTrail delivers, as `application/json` or `application/x-ndjson`: a record a line, bare or wrapped
-    /// (`event`, `detail`), documents (`{"Records":[…]}`) over one line or many, lists of records, and any of
-    /// these one after the other.
+    /// Whose records they are: `activities` (default) has the lake's own columns; `box`, `cloudtrail`,
+    /// `dropbox`, `entra`, `github`, `google-workspace`, `m365`, `ocsf`, `okta` and `slack` are what these
+    /// deliver, as `application/json` or `application/x-ndjson` (a record a line, bare or wrapped, documents
+    /// over one line or many, lists of records, and any of these one after the other) or as `text/csv`.
     #[serde(default = "native")]
     source: String,
 }
@@ -103,14 +104,18 @@ pub async fn ingest_activities(
 ) -> Result<Response, ApiError> {
     caller.require(Scope::ActivitiesWrite)?;
     let Query(params) = params.map_err(|e| crate::api::query_error(&e))?;
-    let source = source(&params.source)?;
     let headers = request.headers();
     // The owner of the data directory may pipe in what comes when it comes.
     let is_operator = request.extensions().get::<Operator>().is_some();
+    let own = if is_operator { services.kept_source(&params.source) } else { None };
+    let source = match own {
+        Some(own) => Some(ChosenSource::Own(own)),
+        None => source(&params.source)?.map(ChosenSource::Embedded),
+    };
     let ingest = IngestRequest {
         tenant: caller.tenant.key,
-        format: if source.is_some() { json(headers)? } else { format(headers)? },
-        source,
+        format: if source.is_some() { None } else { format(headers)? },
+        source: source.map(|source| Ok::<_, ApiError>((source, layout(headers)?))).transpose()?,
         encoding: encoding(headers)?,
         on_error: match params.on_error {
             OnErrorParam::Reject => OnError::Reject,
@@ -142,15 +147,16 @@ fn source(name: &str) -> Result<Option<&'static EmbeddedSource>, ApiError> {
     })
 }
 
-/// Sources are read as JSON, whichever way it is laid out.
-fn json(headers: &HeaderMap) -> Result<Option<Format>, ApiError> {
+/// Sources are read as CSV where it is said, else as JSON, whichever way it is laid out.
+fn layout(headers: &HeaderMap) -> Result<Layout, ApiError> {
     if essence(headers).as_deref() == Some("application/json") {
-        return Ok(Some(Format::Ndjson));
+        return Ok(Layout::Json);
     }
     match format(headers)? {
-        None | Some(Format::Ndjson) => Ok(Some(Format::Ndjson)),
-        Some(_) => {
-            let message = "this source is read as json; send application/json or application/x-ndjson";
+        None | Some(Format::Ndjson) => Ok(Layout::Json),
+        Some(Format::Csv) => Ok(Layout::Csv),
+        Some(Format::Arrow | Format::Parquet) => {
+            let message = "sources are read as json or csv; send application/json, application/x-ndjson or text/csv";
             Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_type", message)
                 .with_target("Content-Type"))
         }

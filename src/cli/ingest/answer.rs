@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::job::Once;
 use crate::cli::CommandError;
 use crate::cli::client::ClientError;
 use crate::cli::output::{count, printable};
@@ -83,8 +84,13 @@ impl Answer {
 }
 
 /// The summary line of a file that was loaded before.
-pub(super) fn already_loaded(name: &str) -> String {
-    format!("{name}: already loaded (same content); 0 rows added; use --again to load it again\n")
+pub(super) fn already_loaded(name: &str, once: Once) -> String {
+    match once {
+        Once::ContentAndName => format!("{name}: already loaded (same name and content); 0 rows added\n"),
+        Once::Content | Once::Never => {
+            format!("{name}: already loaded (same content); 0 rows added; use --again to load it again\n")
+        }
+    }
 }
 
 /// Keys with their counts, the most frequent first.

@@ -1,28 +1,24 @@
 //! `anomalake ingest`.
 
 mod answer;
+mod job;
 mod progress;
 mod source;
+mod watch;
 
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::Duration;
 
-use axum::body::Body;
-use axum::http::header::CONTENT_TYPE;
-use axum::http::{Method, Response};
-use http_body_util::BodyExt;
+use axum::http::Method;
 
 use super::CommandError;
-use super::client::{Client, ClientError, transport};
 use super::output;
 use super::session::{IfMissing, with_client};
-use crate::api::activities::ingest_activities::{FILES, IDEMPOTENCY_KEY, REPLAYED};
 use crate::api::control::tenants::TenantModel;
 use crate::domain::tenant::TenantId;
+use crate::domain::time_text::parse_span;
 use crate::formats::input::NATIVE_SOURCE;
-use answer::Answer;
-use progress::Progress;
-use source::Source;
+use job::Job;
 
 /// What to load, and how.
 #[derive(Debug, clap::Args)]
@@ -31,12 +27,16 @@ use source::Source;
 Examples:
   anomalake ingest --tenant 5618 monday.ndjson tuesday.ndjson.gz
   zcat export-*.gz | anomalake ingest --tenant 5618 -
-  anomalake ingest --tenant 5618 --on-error skip --format parquet week.parquet")]
+  anomalake ingest --tenant 5618 --on-error skip --format parquet week.parquet
+  anomalake ingest --tenant 5618 --source okta log.json
+  anomalake ingest --tenant 5618 --source ./badge.sql --format csv doors.csv
+  anomalake ingest --tenant 5618 --source cloudtrail --watch ./inbox")]
 pub struct IngestArgs {
     /// The tenant.
     #[arg(long, value_name = "ID")]
     tenant: TenantId,
-    /// Source mapping of the records; `activities` is the lake's own columns.
+    /// Source mapping of the records: a name of `anomalake source list`, or a file that ends in `.sql`;
+    /// `activities` is the lake's own columns.
     #[arg(long, default_value = NATIVE_SOURCE)]
     source: String,
     /// Format of the files; found by content when absent.
@@ -48,8 +48,18 @@ pub struct IngestArgs {
     /// Load files again whose content is loaded already.
     #[arg(long)]
     again: bool,
+    /// Load the files that appear in this folder, until Ctrl-C.
+    ///
+    /// Each is loaded once and moved to the folder's `done`; a bad one to `failed`, with what is wrong with
+    /// it beside it. Taken are files that look the same twice, but not those that end in .part or .tmp or
+    /// begin with a dot.
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["files", "again"])]
+    watch: Option<PathBuf>,
+    /// Time between two looks at the folder.
+    #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = parse_span, requires = "watch")]
+    poll: Duration,
     /// Files to load; - is stdin.
-    #[arg(required = true, value_name = "FILE")]
+    #[arg(required_unless_present = "watch", value_name = "FILE")]
     files: Vec<PathBuf>,
 }
 
@@ -73,116 +83,55 @@ enum OnError {
     Skip,
 }
 
-/// What to do when the answer got lost.
-const UNKNOWN: &str = "it may or may not be stored; run the same command again: content of a file that is stored \
-    already is not stored twice, but that of stdin or with --again is";
-
-/// Why one file was not loaded.
-#[derive(Debug)]
-struct FileFailure {
-    error: CommandError,
-    /// Nothing of it is stored; else nobody knows.
-    nothing_stored: bool,
-}
-
-impl From<CommandError> for FileFailure {
-    fn from(error: CommandError) -> Self {
-        Self { error, nothing_stored: true }
-    }
-}
-
-impl From<ClientError> for FileFailure {
-    fn from(error: ClientError) -> Self {
-        let nothing_stored = match &error {
-            ClientError::Own(_) | ClientError::Unreachable { .. } => true,
-            ClientError::Transport(_) => false,
-            ClientError::Refused { code, .. } => code != "outcome_unknown",
-        };
-        let error = answer::bad_records(&error).unwrap_or_else(|| error.into());
-        let error = if nothing_stored { error } else { error.with_hint(UNKNOWN) };
-        Self { error, nothing_stored }
-    }
-}
-
 /// Runs the command.
 ///
 /// # Errors
-/// When a file was not loaded; the others are loaded all the same.
+/// When a file was not loaded; the others are loaded all the same. Of a watched folder, when no file can
+/// be loaded any more.
 pub async fn run(data_dir: &Path, args: &IngestArgs) -> Result<(), CommandError> {
     if args.files.iter().filter(|file| source::is_stdin(file)).count() > 1 {
         return Err(CommandError::usage("stdin (-) can be read once only"));
     }
     with_client(data_dir, IfMissing::Refuse, async |client| {
-        // A wrong tenant shall not be found out after an hour of reading.
+        let job = Job::new(client, args)?;
+        // A wrong tenant or source shall not be found out after an hour of reading.
         let path = format!("/control/tenants/{}", args.tenant);
         let _: TenantModel = client.json(Method::GET, &path, None, None::<&()>).await?;
-        let (mut failed, mut nothing_stored) = (0, true);
-        for file in &args.files {
-            let name = source::display_name(file);
-            let Err(failure) = load(client, args, file, &name).await else { continue };
-            let error = failure.error.about(&name);
-            if args.files.len() == 1 {
-                return Err(error);
-            }
-            error.print();
-            failed += 1;
-            nothing_stored &= failure.nothing_stored;
+        job.mapping.name(client).await?;
+        match &args.watch {
+            Some(folder) => watch::watch(&job, folder, args.poll).await,
+            None => load_all(&job, &args.files).await,
         }
-        if failed == 0 {
-            return Ok(());
-        }
-        let stored = if nothing_stored {
-            "nothing of a failed file is stored"
-        } else {
-            "whether they are stored is not known for all"
-        };
-        Err(CommandError::failed_text(format!("{failed} of {} files failed; {stored}", args.files.len())))
     })
     .await
 }
 
-async fn load(client: &Client, args: &IngestArgs, file: &Path, name: &str) -> Result<(), FileFailure> {
-    let begun = Instant::now();
-    let source = Source::open(file)?;
-    let mut progress = Progress::new(name, source.size());
-    let answered = send(client, args, source, &mut progress).await;
-    progress.clear();
-    let response = answered?;
-    let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
-    let files = header(FILES).and_then(|files| files.parse().ok()).unwrap_or(0);
-    let replayed = header(REPLAYED).is_some();
-    let bytes = response.into_body().collect().await.map_err(transport)?.to_bytes();
-    let answer: Answer = serde_json::from_slice(&bytes).map_err(transport)?;
-    let lines =
-        if replayed { answer::already_loaded(name) } else { answer.summary(name, args.tenant, files, begun.elapsed()) };
-    Ok(output::print(&lines)?)
-}
-
-async fn send(
-    client: &Client,
-    args: &IngestArgs,
-    source: Source,
-    progress: &mut Progress,
-) -> Result<Response<Body>, FileFailure> {
-    let key = if args.again { None } else { source.idempotency_key(progress).await? };
-    let query = url::form_urlencoded::Serializer::new(String::new())
-        .append_pair("source", &args.source)
-        .append_pair("on_error", if args.on_error == OnError::Skip { "skip" } else { "reject" })
-        .finish();
-    let content_type = match args.format {
-        Some(InputFormat::Ndjson) => "application/x-ndjson",
-        Some(InputFormat::Parquet) => "application/vnd.apache.parquet",
-        Some(InputFormat::Csv) => "text/csv",
-        Some(InputFormat::Arrow) => "application/vnd.apache.arrow.stream",
-        None => "application/octet-stream",
-    };
-    let path = format!("/api/v1/activities?{query}");
-    let mut request = Client::request(Method::POST, &path, Some(args.tenant)).header(CONTENT_TYPE, content_type);
-    if let Some(key) = key {
-        // Another source makes other rows of the same content.
-        let key = if args.source == NATIVE_SOURCE { key } else { format!("{key}:{}", args.source) };
-        request = request.header(IDEMPOTENCY_KEY, key);
+async fn load_all(job: &Job<'_>, files: &[PathBuf]) -> Result<(), CommandError> {
+    let (mut failed, mut nothing_stored) = (0, true);
+    for file in files {
+        let name = source::display_name(file);
+        let failure = match job.load(file, &name).await {
+            Ok(lines) => {
+                output::print(&lines)?;
+                continue;
+            }
+            Err(failure) => failure,
+        };
+        let error = failure.error.about(&name);
+        if files.len() == 1 {
+            return Err(error);
+        }
+        error.print();
+        failed += 1;
+        nothing_stored &= failure.nothing_stored;
     }
-    let body = Body::from_stream(source.into_stream(progress)?);
-    Ok(client.call(request.body(body).map_err(transport)?).await?)
+    if failed == 0 {
+        return Ok(());
+    }
+    let stored = if nothing_stored {
+        "nothing of a failed file is stored"
+    } else {
+        "whether they are stored is not known for all"
+    };
+    Err(CommandError::failed_text(format!("{failed} of {} files failed; {stored}", files.len())))
 }

@@ -21,9 +21,8 @@ const LEFT_OUT: [&str; 10] = [
 ];
 
 fn sample(name: &str) -> (Layout, Vec<u8>) {
-    let file = |ending: &str| {
-        std::fs::read(format!("{}/data/samples/{name}.{ending}", env!("CARGO_MANIFEST_DIR"))).ok()
-    };
+    let file =
+        |ending: &str| std::fs::read(format!("{}/data/samples/{name}.{ending}", env!("CARGO_MANIFEST_DIR"))).ok();
     let json = file("json").or_else(|| file("ndjson")).map(|json| (Layout::Json, json));
     json.or_else(|| file("csv").map(|csv| (Layout::Csv, csv))).unwrap_or_else(|| panic!("{name} has no sample"))
 }
@@ -46,7 +45,11 @@ fn mapped(file: &EmbeddedSource) -> String {
         // Zero is what a metric is without a value.
         let told = |name: &str, value: &serde_json::Value| {
             let made = name == "activityId" && value.as_str().is_some_and(|id| id.starts_with(&made_now));
-            !made && !LEFT_OUT.contains(&name) && *value != 0 && *value != 0.0 && !(name.ends_with("ount") && *value == 1)
+            !made
+                && !LEFT_OUT.contains(&name)
+                && *value != 0
+                && *value != 0.0
+                && !(name.ends_with("ount") && *value == 1)
         };
         for (name, value) in row.iter().filter(|(name, value)| told(name, value)) {
             writeln!(text, "  {name}: {}", value.as_str().map_or_else(|| value.to_string(), str::to_owned)).unwrap();

@@ -8,7 +8,10 @@ async fn a_source_that_is_not_there_is_refused_with_those_that_are() {
     let tenant = server.tenant(5618).await;
     let answer = tenant.ingest_from("cloudtrial", "{}").await.expect(400);
     assert_eq!(answer.json()["code"], "unknown_source");
-    assert_eq!(answer.json()["message"], "there is no source `cloudtrial`; known are activities, cloudtrail");
+    assert_eq!(
+        answer.json()["message"],
+        "there is no source `cloudtrial`; known are activities, box, cloudtrail, dropbox, entra, github, google-workspace, m365, ocsf, okta, slack"
+    );
 }
 
 #[tokio::test]
