@@ -154,21 +154,34 @@ impl Lake {
         remove_folder(self.tenant_folder(tenant)).await
     }
 
-    /// Deletes folders of tenants that are not among the given: what a request under way may have written
-    /// for a tenant while it was dropped. Returns how many there were.
+    /// Names of the tenants' folders that there are.
     ///
     /// # Errors
-    /// Any I/O error of listing or deleting.
-    pub async fn remove_other_tenants(&self, keep: &[TenantKey]) -> Result<usize, LakeError> {
-        let keep: HashSet<String> = keep.iter().map(|key| key.folder()).collect();
+    /// Any I/O error of listing.
+    pub async fn tenant_folders(&self) -> Result<Vec<String>, LakeError> {
         let mut folders = tokio::fs::read_dir(&self.root).await?;
-        let mut removed = 0;
+        let mut found = Vec::new();
         while let Some(folder) = folders.next_entry().await? {
             let name = folder.file_name().to_string_lossy().into_owned();
-            if name.starts_with("tenant=") && !keep.contains(&name) {
-                remove_folder(folder.path()).await?;
-                removed += 1;
+            if name.starts_with("tenant=") {
+                found.push(name);
             }
+        }
+        Ok(found)
+    }
+
+    /// Deletes those of the folders that belong to none of the given tenants: what a request under way may have
+    /// written for a tenant while it was dropped. Returns how many there were. The folders must have been
+    /// listed before the tenants, or that of a tenant made in between would be taken for a left-over.
+    ///
+    /// # Errors
+    /// Any I/O error of deleting.
+    pub async fn remove_other_tenants(&self, folders: Vec<String>, keep: &[TenantKey]) -> Result<usize, LakeError> {
+        let keep: HashSet<String> = keep.iter().map(|key| key.folder()).collect();
+        let mut removed = 0;
+        for folder in folders.into_iter().filter(|folder| !keep.contains(folder)) {
+            remove_folder(self.root.join(folder)).await?;
+            removed += 1;
         }
         Ok(removed)
     }

@@ -130,8 +130,9 @@ impl Services {
                 .write(move |conn| Box::pin(async move { tenants::finish_drop(conn, key, now_ms).await }))
                 .await?;
         }
+        let folders = self.lake.tenant_folders().await?;
         let live: Vec<TenantKey> = self.list_tenants().await?.iter().map(|tenant| tenant.key).collect();
-        let removed = self.lake.remove_other_tenants(&live).await?;
+        let removed = self.lake.remove_other_tenants(folders, &live).await?;
         if removed > 0 {
             tracing::info!(removed, "removed what requests under way had left of dropped tenants");
         }
