@@ -73,9 +73,23 @@ impl Lake {
     ) -> Result<Self, LakeError> {
         let root = std::fs::canonicalize(dir.lake())?;
         let local = Arc::new(LocalFileSystem::new_with_prefix(&root)?);
-        let durable = DurableStore::new(local, root.clone(), syncer);
+        Ok(Self::with_storage(root, local, syncer, ledger, options, cpu))
+    }
+
+    /// A lake over any store whose paths are relative to `root`, for tests of what a disk may do. Evidence is read
+    /// and tenants are dropped on the file system below `root`.
+    #[must_use]
+    pub fn with_storage(
+        root: PathBuf,
+        inner: Arc<dyn ObjectStore>,
+        syncer: Arc<dyn Syncer>,
+        ledger: Arc<dyn Ledger>,
+        options: LakeOptions,
+        cpu: tokio::runtime::Handle,
+    ) -> Self {
+        let durable = DurableStore::new(inner, root.clone(), syncer);
         let store: Arc<dyn ObjectStore> = Arc::new(durable.clone());
-        Ok(Self { root, store, durable, dropped: Mutex::default(), ledger, options, cpu, open: Mutex::default() })
+        Self { root, store, durable, dropped: Mutex::default(), ledger, options, cpu, open: Mutex::default() }
     }
 
     /// The tenant's table, opened or created when it is not open.

@@ -1,0 +1,3 @@
+//! What an acknowledged write survives.
+
+mod faults;
