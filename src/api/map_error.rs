@@ -1,9 +1,6 @@
 //! From the services' errors to status and code: one exhaustive match per type, so that a new
 //! failure cannot reach the wire without a decision here.
 
-use std::io::ErrorKind;
-use std::sync::Arc;
-
 use axum::http::StatusCode;
 
 use super::error::{ApiError, UNAUTHENTICATED};
@@ -21,6 +18,7 @@ use crate::services::incidents::IncidentError;
 use crate::services::ingest::IngestError;
 use crate::services::room::NoRoom;
 use crate::services::tenants::DropError;
+use crate::services::trouble::Trouble;
 use crate::services::upload::UploadError;
 
 fn unavailable(code: &'static str, message: &str, cause: &(dyn std::error::Error + 'static)) -> ApiError {
@@ -32,34 +30,9 @@ fn no_room(code: &'static str, message: impl Into<String>) -> ApiError {
     ApiError::new(StatusCode::INSUFFICIENT_STORAGE, code, message)
 }
 
-/// Whether a failed write met a full disk: then neither client nor code is at fault, and trying again at
-/// once does not help.
+/// Whether a failed write met a full disk: then trying again at once does not help.
 fn is_disk_full(error: &(dyn std::error::Error + 'static)) -> bool {
-    /// SQLite's code for it.
-    const SQLITE_FULL: &str = "13";
-    let mut next = Some(error);
-    while let Some(error) = next {
-        let kind = error.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
-        if matches!(kind, Some(ErrorKind::StorageFull | ErrorKind::QuotaExceeded)) {
-            return true;
-        }
-        if let Some(sqlx::Error::Database(database)) = error.downcast_ref() {
-            return database.code().as_deref() == Some(SQLITE_FULL);
-        }
-        // Errors that several requests share; they hide what they hold from the chain of sources.
-        if let Some(shared) = error.downcast_ref::<Arc<dyn std::error::Error + Send + Sync>>() {
-            return is_disk_full(shared.as_ref());
-        }
-        if let Some(shared) = error.downcast_ref::<Arc<sqlx::Error>>() {
-            return is_disk_full(shared.as_ref());
-        }
-        // An I/O error shows only the cause of what it wraps.
-        if let Some(wrapped) = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
-            return is_disk_full(wrapped);
-        }
-        next = error.source();
-    }
-    false
+    Trouble::of(error) == Some(Trouble::DiskFull)
 }
 
 impl From<&NoRoom> for ApiError {
@@ -124,10 +97,10 @@ impl From<LakeError> for ApiError {
                 &error,
             ),
             LakeError::OverQuota { .. } => no_room("quota_exceeded", error.to_string()),
-            LakeError::NotStored(cause) if is_disk_full(cause.as_ref()) => {
-                no_room("disk_full", "the server's disk is full; nothing was stored").with_cause(&error)
-            }
-            LakeError::NotStored(_) => unavailable("not_stored", "nothing was stored; try again", &error),
+            LakeError::NotStored(cause) => match Trouble::of(cause.as_ref()) {
+                Some(trouble) => Self::of_trouble(trouble, &error).saying("nothing was stored"),
+                None => unavailable("not_stored", "nothing was stored; try again", &error),
+            },
             LakeError::Delta(_)
             | LakeError::Storage(_)
             | LakeError::Parquet(_)
@@ -258,11 +231,11 @@ impl From<EvidenceError> for ApiError {
                 failed(error.to_string()).with_cause(&error)
             }
             EvidenceError::NoRoom(error) => error.into(),
-            EvidenceError::Making(cause) if is_disk_full(cause) => {
-                no_room("disk_full", "the server's disk is full; the evidence cannot be made").with_cause(&error)
-            }
             EvidenceError::Changed => unavailable("changed_meanwhile", &error.to_string(), &error),
-            EvidenceError::Making(_) => failed(error.to_string()).with_cause(&error),
+            EvidenceError::Making(cause) => match Trouble::of(cause) {
+                Some(trouble) => Self::of_trouble(trouble, &error).saying("the evidence cannot be made"),
+                None => failed(error.to_string()).with_cause(&error),
+            },
             EvidenceError::Lake(_) | EvidenceError::Registry(_) => Self::internal(&error),
         }
     }
@@ -336,6 +309,9 @@ impl From<DecodeError> for ApiError {
 
 #[cfg(test)]
 mod tests {
+    use std::io::ErrorKind;
+    use std::sync::Arc;
+
     use super::*;
     use crate::lake::data_files::Rows;
     use crate::lake::testing::{self, FullDisk};

@@ -102,6 +102,10 @@ impl Registry {
         let (queue, writer) = Writer::new(connection, options.clone(), limits, Arc::clone(&counters)).await?;
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS)
+            // All are opened now and stay open: when the process has too many files open, no other can be.
+            .min_connections(READERS)
+            .idle_timeout(None)
+            .max_lifetime(None)
             .test_before_acquire(false)
             .connect_with(options.pragma("query_only", "ON"))
             .await?;

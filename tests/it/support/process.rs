@@ -58,6 +58,16 @@ impl ProcessDir {
         self.root.path().join("data")
     }
 
+    /// The folder that holds all of it.
+    pub(crate) fn root(&self) -> &std::path::Path {
+        self.root.path()
+    }
+
+    /// Where processes write what they have to say.
+    pub(crate) fn log_file(&self) -> std::fs::File {
+        std::fs::File::options().create(true).append(true).open(self.root.path().join("log")).unwrap()
+    }
+
     /// What every process so far wrote to stderr.
     pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(self.root.path().join("log")).unwrap()
@@ -65,12 +75,11 @@ impl ProcessDir {
 
     /// `anomalake serve` on a free port.
     pub(crate) fn command(&self) -> Command {
-        let log = std::fs::File::options().create(true).append(true).open(self.root.path().join("log")).unwrap();
         let mut command = Command::new(binary());
         command.args(["serve", "--listen", "127.0.0.1:0", "--data-dir"]).arg(self.data());
         command.arg("--config").arg(self.root.path().join("settings.toml"));
         command.env_remove("ANOMALAKE_DATA_DIR").env("RUST_LOG", self.log_filter);
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).kill_on_drop(true);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(self.log_file()).kill_on_drop(true);
         command
     }
 
