@@ -124,6 +124,9 @@ impl From<LakeError> for ApiError {
                 &error,
             ),
             LakeError::OverQuota { .. } => no_room("quota_exceeded", error.to_string()),
+            LakeError::Superseded { .. } => {
+                unavailable("superseded", "the files were rewritten meanwhile; nothing was changed, try again", &error)
+            }
             LakeError::NotStored(cause) if is_disk_full(cause.as_ref()) => {
                 no_room("disk_full", "the server's disk is full; nothing was stored").with_cause(&error)
             }

@@ -11,6 +11,9 @@ pub mod error;
 pub mod evidence_files;
 pub mod file_ranges;
 pub mod layout;
+pub mod rewrite;
+#[cfg(test)]
+mod rewrite_tests;
 #[cfg(test)]
 mod room_tests;
 pub mod table;

@@ -20,6 +20,7 @@ use super::durable_store::DurableStore;
 use super::error::LakeError;
 use super::file_ranges::{FileRange, Wanted, files_gained};
 use super::layout::ACTIVITIES;
+use super::rewrite::{Removals, Replace, Replaced, Rewrite};
 use super::writer::{Append, Committed, Ledger, PendingAnswer, Writer};
 use crate::domain::tenant::TenantKey;
 
@@ -69,6 +70,22 @@ impl Published {
         self.live_bytes.fetch_add(bytes_of(files), Ordering::SeqCst);
     }
 
+    /// Shows a commit that replaced files; `gained` are those among the new ones that may hold rows which
+    /// evidence made before lacks.
+    pub(super) fn publish_rewrite(
+        &self,
+        table: DeltaTable,
+        version: u64,
+        gained: &[Add],
+        bytes_added: u64,
+        removed: Removals,
+    ) {
+        self.remember_gained(version, Arc::new(gained.iter().map(FileRange::of).collect()));
+        *self.snapshot.write().unwrap_or_else(PoisonError::into_inner) = (table, version);
+        self.live_bytes.fetch_add(bytes_added, Ordering::SeqCst);
+        self.live_bytes.fetch_sub(removed.bytes, Ordering::SeqCst);
+    }
+
     pub(super) fn mark_broken(&self) {
         self.broken.store(true, Ordering::SeqCst);
     }
@@ -99,6 +116,7 @@ pub struct ActivityTable {
     folder: DataFolder,
     published: Arc<Published>,
     queue: mpsc::Sender<Append>,
+    rewrites: mpsc::Sender<Replace>,
     room: Arc<Semaphore>,
     last_used: Mutex<Instant>,
     stop: CancellationToken,
@@ -133,6 +151,7 @@ impl ActivityTable {
         let live_bytes = snapshot.log_data().iter().map(|file| u64::try_from(file.size()).unwrap_or(0)).sum();
         let published = Arc::new(Published::new(table.clone(), version, last_group, live_bytes));
         let (queue, receiver) = mpsc::channel(1024);
+        let (rewrites, rewrites_receiver) = mpsc::channel(1);
         let stop = CancellationToken::new();
         let writer = Writer {
             tenant,
@@ -142,6 +161,7 @@ impl ActivityTable {
             ledger,
             commit_interval,
             queue: receiver,
+            rewrites: rewrites_receiver,
             pending_in_doubt: false,
             stop: stop.clone(),
         };
@@ -153,6 +173,7 @@ impl ActivityTable {
             folder,
             published,
             queue,
+            rewrites,
             room,
             last_used: Mutex::new(Instant::now()),
             stop,
@@ -251,6 +272,39 @@ impl ActivityTable {
         }
         // A writer that stops answers everything that it has not begun; only one that panics does not answer.
         answer.await.unwrap_or_else(|_| Err(LakeError::Interrupted("the table's writer ended abnormally".into())))
+    }
+
+    /// Replaces live files by others in one commit. The new files must be durable
+    /// ([`DataFolder::write_sorted`]); paths are those of the log. Success means: committed and on
+    /// stable storage, and every query that starts from now on reads the new files. A query that runs goes on
+    /// with the old ones, which stay on disk until vacuum. A crash before the commit leaves the new files as
+    /// garbage. On any error but [`LakeError::Interrupted`] the new files are deleted.
+    ///
+    /// Cost: one log entry; appends wait for no longer than that.
+    ///
+    /// # Errors
+    /// [`LakeError::Superseded`] when a file to be replaced is not live any more: plan anew.
+    /// [`LakeError::Inconsistent`] when the new files hold more rows than the old ones, or, for
+    /// [`Rewrite::SameRows`], another number. [`LakeError::NotStored`]: nothing was changed.
+    /// [`LakeError::Interrupted`]: unknown until the table is opened again.
+    pub async fn replace_files(
+        &self,
+        removed: Vec<String>,
+        added: Vec<Add>,
+        rewrite: Rewrite,
+    ) -> Result<Replaced, LakeError> {
+        let (reply, answer) = oneshot::channel();
+        if let Err(refused) = self.rewrites.send(Replace { removed, added, rewrite, reply }).await {
+            self.folder.delete_uncommitted(&refused.0.added).await;
+            return Err(LakeError::NotStored("the table's writer has stopped; try again".into()));
+        }
+        answer.await.unwrap_or_else(|_| Err(LakeError::Interrupted("the table's writer ended abnormally".into())))
+    }
+
+    /// Where this table's data files go, for those who prepare a rewrite.
+    #[must_use]
+    pub fn data_folder(&self) -> DataFolder {
+        self.folder.clone()
     }
 
     /// Takes no more writes and waits until the writer has ended.
