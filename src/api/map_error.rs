@@ -19,6 +19,7 @@ use crate::services::ingest::IngestError;
 use crate::services::room::NoRoom;
 use crate::services::tenants::DropError;
 use crate::services::trouble::Trouble;
+use crate::services::upkeep::UpkeepError;
 use crate::services::upload::UploadError;
 
 fn unavailable(code: &'static str, message: &str, cause: &(dyn std::error::Error + 'static)) -> ApiError {
@@ -97,6 +98,9 @@ impl From<LakeError> for ApiError {
                 &error,
             ),
             LakeError::OverQuota { .. } => no_room("quota_exceeded", error.to_string()),
+            LakeError::Superseded { .. } => {
+                unavailable("superseded", "the files were rewritten meanwhile; nothing was changed, try again", &error)
+            }
             LakeError::NotStored(cause) => match Trouble::of(cause.as_ref()) {
                 Some(trouble) => Self::of_trouble(trouble, &error).saying("nothing was stored"),
                 None => unavailable("not_stored", "nothing was stored; try again", &error),
@@ -109,6 +113,17 @@ impl From<LakeError> for ApiError {
             | LakeError::Task(_)
             | LakeError::Inconsistent(_)
             | LakeError::Url(_) => Self::internal(&error),
+        }
+    }
+}
+
+impl From<UpkeepError> for ApiError {
+    fn from(error: UpkeepError) -> Self {
+        match error {
+            UpkeepError::Tenant(error) => error.into(),
+            UpkeepError::NoRoom(error) => Self::from(&error),
+            UpkeepError::Lake(error) => error.into(),
+            UpkeepError::Registry(error) => error.into(),
         }
     }
 }

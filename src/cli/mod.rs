@@ -9,6 +9,7 @@ pub mod demo;
 pub mod error;
 pub mod export;
 pub mod ingest;
+pub mod lake;
 pub mod output;
 pub mod owner;
 mod part_file;
@@ -88,6 +89,9 @@ pub enum Command {
     ///
     /// Unlike queryActivities it obeys no feature flag, delay, age or cap.
     Export(export::ExportArgs),
+    /// Show how a tenant's lake is doing; sort, drop old days and delete old files by hand.
+    #[command(subcommand)]
+    Lake(lake::LakeCommand),
     /// Show who did what in a tenant.
     Audit(audit::AuditArgs),
     /// Print a completion script for a shell.
@@ -127,6 +131,7 @@ async fn execute(cli: Cli, from_environment: bool) -> Result<(), CommandError> {
         Command::Ingest(args) => ingest::run(&data_dir()?, args).await,
         Command::Anomaly(command) => anomaly::run(&data_dir()?, command).await,
         Command::Export(args) => export::run(&data_dir()?, args).await,
+        Command::Lake(command) => lake::run(&data_dir()?, command).await,
         Command::Audit(args) => audit::run(&data_dir()?, args).await,
         Command::Completions(args) => completions::run(args),
     }

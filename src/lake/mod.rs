@@ -9,12 +9,19 @@ pub mod delta;
 pub mod durable_store;
 pub mod error;
 pub mod evidence_files;
+pub mod feed;
 pub mod file_ranges;
+pub mod file_use;
 pub mod layout;
+mod read_store;
+pub mod rewrite;
+#[cfg(test)]
+mod rewrite_tests;
 #[cfg(test)]
 mod room_tests;
 pub mod table;
 pub mod tables;
+pub mod upkeep;
 pub mod writer;
 
 #[cfg(test)]

@@ -159,6 +159,20 @@ impl Disk {
         if self.plan.fault_permille == 0 { 3 } else { 1 }
     }
 
+    /// Puts a file where readers of the local file system find it. Their reads never fail.
+    pub(super) async fn materialize(&self, path: &Path) -> Result<()> {
+        let content = self.live.get(path).await?.bytes().await?;
+        let target = self.root.join(path.as_ref());
+        std::fs::create_dir_all(target.parent().unwrap()).unwrap();
+        std::fs::write(target, content).unwrap();
+        Ok(())
+    }
+
+    /// A folder for what need not last.
+    pub(super) fn scratch(&self) -> PathBuf {
+        std::env::temp_dir()
+    }
+
     /// Changes tried so far.
     pub(super) fn changes(&self) -> u64 {
         self.state().changes

@@ -28,6 +28,8 @@ pub(super) struct Request {
     pub(super) ids: Vec<String>,
     /// Whether it brings its files, as large ones do.
     pub(super) large: bool,
+    /// Its rows are older than the retention, and may be dropped, all of them at once.
+    pub(super) expiring: bool,
     /// Days over which its rows are spread.
     pub(super) days: usize,
     pub(super) told: Told,
@@ -66,7 +68,8 @@ impl Ledger {
         let number = self.requests.len();
         let key = (chance.below(5) > 0).then(|| format!("key {number}"));
         let ids = (0..=chance.below(5)).map(|row| format!("{number}-{row}")).collect();
-        self.requests.push(Request { key, ids, large: chance.below(6) == 0, days, told: Told::Refused });
+        let (large, expiring) = (chance.below(6) == 0, chance.below(8) == 0);
+        self.requests.push(Request { key, ids, large, expiring, days, told: Told::Refused });
         number
     }
 
@@ -96,7 +99,7 @@ impl Ledger {
             let counts: Vec<u64> = request.ids.iter().map(|id| found.get(id).copied().unwrap_or(0)).collect();
             let (whole, absent) = (counts.iter().all(|n| *n == 1), counts.iter().all(|n| *n == 0));
             let kept = match request.told {
-                Told::Stored => whole,
+                Told::Stored => whole || (request.expiring && absent),
                 Told::Refused => absent,
                 Told::Unknown => whole || absent,
             };
@@ -106,12 +109,14 @@ impl Ledger {
             expected += if whole { counts.len() } else { 0 };
             if let Some(pending) = request.pending() {
                 let answer = known.get(&pending.key);
-                if answer.is_some() != whole || answer.is_some_and(|answer| *answer != pending.answer) {
+                let stored = whole || (request.expiring && answer.is_some());
+                if answer.is_some() != stored || answer.is_some_and(|answer| *answer != pending.answer) {
                     return Err(format!("{request:?} is found {counts:?} times, and its key has {answer:?}"));
                 }
             }
             if request.told == Told::Unknown {
-                request.told = if whole { Told::Stored } else { Told::Refused };
+                let has_key = request.key.as_ref().is_some_and(|key| known.contains_key(key));
+                request.told = if whole || has_key { Told::Stored } else { Told::Refused };
             }
         }
         let rows: u64 = found.values().sum();

@@ -22,7 +22,7 @@ use anomalake::domain::clock::ManualClock;
 use anomalake::domain::day::DAY_MS;
 use anomalake::domain::tenant::{TenantId, TenantKey};
 use anomalake::formats::input::{DecodeOptions, decode_ndjson};
-use anomalake::lake::data_files::{DataFolder, Rows};
+use anomalake::lake::data_files::Rows;
 use anomalake::lake::error::{Cause, LakeError};
 use anomalake::lake::layout::{ACTIVITIES, STAGING};
 use anomalake::lake::table::ActivityTable;
@@ -39,6 +39,9 @@ use super::seeded::Seeded;
 
 /// When all of it happens: 2026-11-22T00:00:00Z.
 pub(super) const NOW_MS: i64 = 1_795_305_600_000;
+
+/// Age of rows that retention may drop.
+const EXPIRED_DAYS: i64 = 200;
 
 /// Most steps of a life.
 const STEPS: u64 = 14;
@@ -141,6 +144,8 @@ impl Life {
                 2 => {
                     self.lake.close_idle(Duration::ZERO);
                 }
+                3 | 4 => self.compact(chance, ledger).await,
+                5 => self.tidy(chance, ledger).await,
                 _ => self.burst(chance, ledger).await?,
             }
         }
@@ -212,13 +217,8 @@ impl Life {
 
     async fn rows(&self, table: &ActivityTable, request: &Request) -> Result<Rows, LakeError> {
         let mut files = table.data_files();
-        if !request.large {
-            files.push(batch(request, self.tenant.id)).await?;
-            return files.finish().await;
-        }
-        let store: Arc<dyn ObjectStore> = Arc::new(PrefixStore::new(table.tenant_store(), ACTIVITIES));
-        let folder = DataFolder::new(store, table.snapshot().0.snapshot()?.snapshot());
-        Ok(Rows::Files(folder.write_sorted(vec![batch(request, self.tenant.id)]).await?))
+        files.push(batch(request, self.tenant.id)).await?;
+        if request.large { files.finish_as_files().await } else { files.finish().await }
     }
 
     /// Repeats a request that is stored: it gets its first answer.
@@ -307,7 +307,8 @@ fn ids(batch: &RecordBatch) -> Vec<String> {
 /// The request's rows, as an ingest decodes them.
 pub(super) fn batch(request: &Request, tenant: TenantId) -> RecordBatch {
     let record = |(n, id): (usize, &String)| {
-        let time = NOW_MS - i64::try_from(n % request.days).unwrap() * DAY_MS;
+        let age = if request.expiring { EXPIRED_DAYS } else { i64::try_from(n % request.days).unwrap() };
+        let time = NOW_MS - age * DAY_MS;
         format!("{{\"timeStamp\":{time},\"user\":\"ann\",\"activityId\":\"{id}\"}}\n")
     };
     let body: String = request.ids.iter().enumerate().map(record).collect();

@@ -1,4 +1,4 @@
-//! What runs beside the requests: evidence files.
+//! What runs beside the requests: evidence files, compaction, retention, checkpoints and vacuum.
 
 use futures::stream;
 use object_store::ObjectStoreExt;
@@ -7,7 +7,17 @@ use sha2::{Digest, Sha256};
 
 use anomalake::domain::activity::evidence_schema;
 use anomalake::domain::anomaly::AnomalyId;
+use anomalake::domain::clock::{Clock, SystemClock};
+use anomalake::domain::day::DAY_MS;
+use anomalake::lake::data_files::DayLayout;
 use anomalake::lake::evidence_files::{evidence_path, hex, write_evidence};
+use anomalake::lake::layout::ACTIVITIES;
+use anomalake::lake::upkeep::compact::compact;
+use anomalake::lake::upkeep::live::live_days;
+use anomalake::lake::upkeep::log::tidy_log;
+use anomalake::lake::upkeep::plan::Retention;
+use anomalake::lake::upkeep::retain::{drop_day, expired};
+use anomalake::lake::upkeep::vacuum::{KEEP_MS, delete, stored_evidence, unnamed_data, unnamed_evidence};
 use anomalake::registry::anomalies::{self, NewAnomaly};
 use anomalake::registry::evidence::{self, EvidenceFile};
 
@@ -28,6 +38,7 @@ impl Life {
             key: None,
             ids: (0..=chance.below(50)).map(|n| n.to_string()).collect(),
             large: false,
+            expiring: false,
             days: 3,
             told: Told::Refused,
         };
@@ -54,6 +65,59 @@ impl Life {
         if let Ok(named) = around(&self.disk, "name evidence", commit).await {
             assert!(named, "the anomaly is new");
             ledger.evidence_files += 1;
+        }
+    }
+
+    /// Rewrites some files of a day, or sorts all of it.
+    pub(super) async fn compact(&self, chance: &mut Seeded, ledger: &mut Ledger) {
+        let (which, sorted) = (chance.below(3), chance.below(3) == 0);
+        let Some(table) = self.table().await else { return };
+        let Some((day, mut files)) =
+            live_days(&table.current()).unwrap().into_iter().nth(usize::try_from(which).unwrap())
+        else {
+            return;
+        };
+        let layout = if sorted { DayLayout::Sorted } else { DayLayout::Merged };
+        if !sorted {
+            files.truncate(4);
+        }
+        let folder = format!("{}/{ACTIVITIES}", self.tenant.folder());
+        for file in &files {
+            if self.disk.materialize(&Path::from(format!("{folder}/{}", file.path))).await.is_err() {
+                // The check after this life says that a live file is gone.
+                return;
+            }
+        }
+        let tmp = self.disk.scratch();
+        ledger.upkeep_commits += u64::from(compact(&table, &tmp, day, &files, layout).await.is_ok());
+    }
+
+    /// Drops what has expired, writes a checkpoint, or deletes what nobody needs.
+    pub(super) async fn tidy(&self, chance: &mut Seeded, ledger: &mut Ledger) {
+        let which = chance.below(3);
+        let Some(table) = self.table().await else { return };
+        // Everything on the disk is old then.
+        let later_ms = SystemClock.now_ms() + KEEP_MS + 60_000;
+        match which {
+            0 => {
+                let retention = Retention { keep_ms: 100 * DAY_MS, after_ingest_ms: 0 };
+                for day in expired(&table, retention, NOW_MS + 1).unwrap() {
+                    let dropped = drop_day(&table, day.day, retention, NOW_MS + 1).await;
+                    ledger.upkeep_commits += u64::from(matches!(dropped, Ok(Some(_))));
+                }
+            }
+            1 => drop(tidy_log(&table, later_ms).await),
+            _ => {
+                let stored = stored_evidence(&table).await;
+                let named = evidence::all_files(&mut self.registry.read().await.unwrap(), self.tenant).await.unwrap();
+                let named = named.into_iter().collect();
+                if let (Ok(stored), Ok(unnamed)) = (stored, unnamed_data(&table, later_ms).await) {
+                    let evidence = unnamed_evidence(stored, &named, &table.file_use(), KEEP_MS, later_ms);
+                    // What is left is found the next time.
+                    let _ = delete(&table, &unnamed.garbage).await;
+                    let _ = delete(&table, &evidence.garbage).await;
+                }
+            }
         }
     }
 

@@ -1,6 +1,7 @@
 //! Administration, on the control socket only.
 
 pub mod audit;
+pub mod lake;
 pub mod tenants;
 pub mod tokens;
 pub mod users;
@@ -30,6 +31,8 @@ pub fn routes() -> Router<Arc<Services>> {
         .route("/control/users/{email}/disable", post(users::disable))
         .route("/control/tenants/{id}/tokens", post(tokens::create_token).get(tokens::list_tokens))
         .route("/control/tenants/{id}/tokens/{token}", delete(tokens::revoke_token))
+        .route("/control/tenants/{id}/lake", get(lake::lake_status))
+        .route("/control/tenants/{id}/lake/{command}", post(lake::lake_upkeep))
         .route("/control/tenants/{id}/audit", get(audit::list_audit))
 }
 
