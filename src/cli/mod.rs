@@ -3,12 +3,14 @@
 pub mod anomaly;
 pub mod args;
 pub mod audit;
+pub mod backup;
 pub mod client;
 pub mod completions;
 pub mod demo;
 pub mod error;
 pub mod export;
 pub mod ingest;
+pub mod lake_check;
 pub mod output;
 pub mod owner;
 mod part_file;
@@ -20,6 +22,8 @@ mod stream;
 pub mod tenant;
 pub mod token;
 pub mod user;
+pub mod user_data;
+mod watched;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -90,8 +94,24 @@ pub enum Command {
     Export(export::ExportArgs),
     /// Show who did what in a tenant.
     Audit(audit::AuditArgs),
+    /// Look after the stored files.
+    #[command(subcommand)]
+    Lake(LakeCommand),
+    /// Make backups and bring them back.
+    #[command(subcommand)]
+    Backup(backup::BackupCommand),
+    /// Manage what is stored about a monitored user.
+    #[command(subcommand)]
+    UserData(user_data::UserDataCommand),
     /// Print a completion script for a shell.
     Completions(completions::CompletionsArgs),
+}
+
+/// Look after the stored files.
+#[derive(Debug, Subcommand)]
+pub enum LakeCommand {
+    /// Check the stored files against the log, the registry and themselves.
+    Check(lake_check::CheckArgs),
 }
 
 /// Runs the program.
@@ -128,6 +148,9 @@ async fn execute(cli: Cli, from_environment: bool) -> Result<(), CommandError> {
         Command::Anomaly(command) => anomaly::run(&data_dir()?, command).await,
         Command::Export(args) => export::run(&data_dir()?, args).await,
         Command::Audit(args) => audit::run(&data_dir()?, args).await,
+        Command::Lake(LakeCommand::Check(args)) => lake_check::run(&data_dir()?, args).await,
+        Command::Backup(command) => backup::run(&data_dir()?, command).await,
+        Command::UserData(command) => user_data::run(&data_dir()?, command).await,
         Command::Completions(args) => completions::run(args),
     }
 }

@@ -13,6 +13,7 @@ use object_store::{ObjectStore, ObjectStoreExt};
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::{WriterProperties, WriterVersion};
 
+use super::checksums::HashingStore;
 use super::error::LakeError;
 use crate::domain::activity::{DAY, TIME_STAMP, USER_KEY, lake_schema};
 
@@ -136,7 +137,8 @@ impl DataFolder {
         }
         let rows = sorted(&batches)?;
         drop(batches);
-        let mut writer = DeltaWriter::new(Arc::clone(&self.store), self.config.clone());
+        let store = HashingStore::new(Arc::clone(&self.store));
+        let mut writer = DeltaWriter::new(Arc::new(store.clone()), self.config.clone());
         if let Err(error) = writer.write(&rows).await {
             if let Err(abort) = writer.abort().await {
                 tracing::warn!(%abort, "could not abort a failed write");
@@ -144,7 +146,9 @@ impl DataFolder {
             return Err(error.into());
         }
         drop(rows);
-        Ok(writer.close().await?)
+        let mut files = writer.close().await?;
+        store.tag(&mut files);
+        Ok(files)
     }
 
     /// Deletes files that no commit names. A failure is logged: what stays is garbage, not data.

@@ -4,9 +4,12 @@
 //! an acknowledged write survive a power cut. One writer task per table commits
 //! ([`writer`]); readers use the snapshot that it publishes.
 
+pub mod check;
+pub mod checksums;
 pub mod data_files;
 pub mod delta;
 pub mod durable_store;
+pub mod erase;
 pub mod error;
 pub mod evidence_files;
 pub mod file_ranges;
@@ -18,6 +21,7 @@ mod rewrite_tests;
 mod room_tests;
 pub mod table;
 pub mod tables;
+pub mod watch;
 pub mod writer;
 
 #[cfg(test)]

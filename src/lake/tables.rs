@@ -111,6 +111,13 @@ impl Lake {
         Ok(Arc::clone(opened))
     }
 
+    /// The newest version that the tenant's table has published; none while it is not open.
+    #[must_use]
+    pub fn published_version(&self, tenant: TenantKey) -> Option<u64> {
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.get(&tenant)?.get().map(|table| table.version())
+    }
+
     /// Store rooted in a tenant's folder, with the promise of the durable store.
     #[must_use]
     pub fn tenant_store(&self, tenant: TenantKey) -> Arc<dyn ObjectStore> {

@@ -1,9 +1,13 @@
 //! Administration, on the control socket only.
 
 pub mod audit;
+pub mod backup;
+pub mod check;
+pub mod erase;
 pub mod tenants;
 pub mod tokens;
 pub mod users;
+pub mod watched;
 
 use std::sync::Arc;
 
@@ -31,6 +35,9 @@ pub fn routes() -> Router<Arc<Services>> {
         .route("/control/tenants/{id}/tokens", post(tokens::create_token).get(tokens::list_tokens))
         .route("/control/tenants/{id}/tokens/{token}", delete(tokens::revoke_token))
         .route("/control/tenants/{id}/audit", get(audit::list_audit))
+        .route("/control/check", get(check::check_lake))
+        .route("/control/backup", post(backup::create_backup))
+        .route("/control/tenants/{id}/user-data/erase", post(erase::erase_user))
 }
 
 /// Marks a request as the operator's.
