@@ -24,6 +24,7 @@ use crate::services::incidents::IncidentError;
 use crate::services::ingest::IngestError;
 use crate::services::room::NoRoom;
 use crate::services::tenants::DropError;
+use crate::services::upkeep::UpkeepError;
 use crate::services::upload::UploadError;
 
 fn unavailable(code: &'static str, message: &str, cause: &(dyn std::error::Error + 'static)) -> ApiError {
@@ -142,6 +143,17 @@ impl From<LakeError> for ApiError {
             | LakeError::Task(_)
             | LakeError::Inconsistent(_)
             | LakeError::Url(_) => Self::internal(&error),
+        }
+    }
+}
+
+impl From<UpkeepError> for ApiError {
+    fn from(error: UpkeepError) -> Self {
+        match error {
+            UpkeepError::Tenant(error) => error.into(),
+            UpkeepError::NoRoom(error) => Self::from(&error),
+            UpkeepError::Lake(error) => error.into(),
+            UpkeepError::Registry(error) => error.into(),
         }
     }
 }

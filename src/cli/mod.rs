@@ -10,7 +10,7 @@ pub mod demo;
 pub mod error;
 pub mod export;
 pub mod ingest;
-pub mod lake_check;
+pub mod lake;
 pub mod output;
 pub mod owner;
 mod part_file;
@@ -92,11 +92,11 @@ pub enum Command {
     ///
     /// Unlike queryActivities it obeys no feature flag, delay, age or cap.
     Export(export::ExportArgs),
+    /// Show how a tenant's lake is doing, check it; sort, drop old days and delete old files by hand.
+    #[command(subcommand)]
+    Lake(lake::LakeCommand),
     /// Show who did what in a tenant.
     Audit(audit::AuditArgs),
-    /// Look after the stored files.
-    #[command(subcommand)]
-    Lake(LakeCommand),
     /// Make backups and bring them back.
     #[command(subcommand)]
     Backup(backup::BackupCommand),
@@ -105,13 +105,6 @@ pub enum Command {
     UserData(user_data::UserDataCommand),
     /// Print a completion script for a shell.
     Completions(completions::CompletionsArgs),
-}
-
-/// Look after the stored files.
-#[derive(Debug, Subcommand)]
-pub enum LakeCommand {
-    /// Check the stored files against the log, the registry and themselves.
-    Check(lake_check::CheckArgs),
 }
 
 /// Runs the program.
@@ -147,8 +140,8 @@ async fn execute(cli: Cli, from_environment: bool) -> Result<(), CommandError> {
         Command::Ingest(args) => ingest::run(&data_dir()?, args).await,
         Command::Anomaly(command) => anomaly::run(&data_dir()?, command).await,
         Command::Export(args) => export::run(&data_dir()?, args).await,
+        Command::Lake(command) => lake::run(&data_dir()?, command).await,
         Command::Audit(args) => audit::run(&data_dir()?, args).await,
-        Command::Lake(LakeCommand::Check(args)) => lake_check::run(&data_dir()?, args).await,
         Command::Backup(command) => backup::run(&data_dir()?, command).await,
         Command::UserData(command) => user_data::run(&data_dir()?, command).await,
         Command::Completions(args) => completions::run(args),

@@ -8,17 +8,20 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use arrow::array::RecordBatch;
 use async_trait::async_trait;
 use deltalake::kernel::{Action, Add};
+use deltalake::operations::write::writer::{DeltaWriter, WriterConfig};
 use futures::stream::BoxStream;
 use object_store::path::Path;
 use object_store::{
     CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, PutMultipartOptions,
-    PutOptions, PutPayload, PutResult, Result, UploadPart,
+    PutOptions, PutPayload, PutResult, UploadPart,
 };
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use super::error::LakeError;
 use super::evidence_files::hex;
 use crate::domain::activity::DAY;
 
@@ -69,21 +72,51 @@ pub fn sha256_of(add: &Add) -> Option<&str> {
     add.tags.as_ref()?.get(SHA256_TAG)?.as_deref()
 }
 
+/// Writes data files; the actions that add them carry their SHA-256.
+pub(super) struct HashedWriter {
+    writer: DeltaWriter,
+    store: HashingStore,
+}
+
+impl HashedWriter {
+    pub(super) fn new(store: Arc<dyn ObjectStore>, config: WriterConfig) -> Self {
+        let store = HashingStore::new(store);
+        Self { writer: DeltaWriter::new(Arc::new(store.clone()), config), store }
+    }
+
+    /// Writes a batch; order is kept.
+    pub(super) async fn write(&mut self, batch: &RecordBatch) -> Result<(), LakeError> {
+        Ok(self.writer.write(batch).await?)
+    }
+
+    /// Ends the files and makes them durable.
+    pub(super) async fn close(self) -> Result<Vec<Add>, LakeError> {
+        let mut files = self.writer.close().await?;
+        self.store.tag(&mut files);
+        Ok(files)
+    }
+
+    /// Gives the files up that are not whole yet.
+    pub(super) async fn abort(self) -> Result<(), LakeError> {
+        Ok(self.writer.abort().await?)
+    }
+}
+
 /// Hashes every file that is written through it. Parts of an upload must come in their order, as from the
 /// library's buffered writer.
 #[derive(Debug, Clone)]
-pub(super) struct HashingStore {
+struct HashingStore {
     inner: Arc<dyn ObjectStore>,
     written: Arc<Mutex<HashMap<Path, String>>>,
 }
 
 impl HashingStore {
-    pub(super) fn new(inner: Arc<dyn ObjectStore>) -> Self {
+    fn new(inner: Arc<dyn ObjectStore>) -> Self {
         Self { inner, written: Arc::default() }
     }
 
     /// Writes the files' hashes into the actions that add them.
-    pub(super) fn tag(&self, files: &mut [Add]) {
+    fn tag(&self, files: &mut [Add]) {
         let written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
         for add in files {
             if let Some(sha256) = written.get(&Path::from(add.path.as_str())) {
@@ -112,7 +145,12 @@ impl fmt::Display for HashingStore {
 
 #[async_trait]
 impl ObjectStore for HashingStore {
-    async fn put_opts(&self, location: &Path, payload: PutPayload, opts: PutOptions) -> Result<PutResult> {
+    async fn put_opts(
+        &self,
+        location: &Path,
+        payload: PutPayload,
+        opts: PutOptions,
+    ) -> object_store::Result<PutResult> {
         let mut digest = Sha256::new();
         hash(&mut digest, &payload);
         let result = self.inner.put_opts(location, payload, opts).await?;
@@ -120,29 +158,36 @@ impl ObjectStore for HashingStore {
         Ok(result)
     }
 
-    async fn put_multipart_opts(&self, location: &Path, opts: PutMultipartOptions) -> Result<Box<dyn MultipartUpload>> {
+    async fn put_multipart_opts(
+        &self,
+        location: &Path,
+        opts: PutMultipartOptions,
+    ) -> object_store::Result<Box<dyn MultipartUpload>> {
         let inner = self.inner.put_multipart_opts(location, opts).await?;
         let (store, location) = (self.clone(), location.clone());
         Ok(Box::new(HashingUpload { store, location, inner, digest: Sha256::new() }))
     }
 
-    async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
+    async fn get_opts(&self, location: &Path, options: GetOptions) -> object_store::Result<GetResult> {
         self.inner.get_opts(location, options).await
     }
 
-    fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
+    fn delete_stream(
+        &self,
+        locations: BoxStream<'static, object_store::Result<Path>>,
+    ) -> BoxStream<'static, object_store::Result<Path>> {
         self.inner.delete_stream(locations)
     }
 
-    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
+    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, object_store::Result<ObjectMeta>> {
         self.inner.list(prefix)
     }
 
-    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
+    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> object_store::Result<ListResult> {
         self.inner.list_with_delimiter(prefix).await
     }
 
-    async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
+    async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> object_store::Result<()> {
         self.inner.copy_opts(from, to, options).await
     }
 }
@@ -167,13 +212,13 @@ impl MultipartUpload for HashingUpload {
         self.inner.put_part(data)
     }
 
-    async fn complete(&mut self) -> Result<PutResult> {
+    async fn complete(&mut self) -> object_store::Result<PutResult> {
         let result = self.inner.complete().await?;
         self.store.note(&self.location, std::mem::take(&mut self.digest));
         Ok(result)
     }
 
-    async fn abort(&mut self) -> Result<()> {
+    async fn abort(&mut self) -> object_store::Result<()> {
         self.inner.abort().await
     }
 }

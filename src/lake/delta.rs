@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use arrow::datatypes::Schema;
 use deltalake::kernel::StructType;
@@ -24,10 +23,6 @@ pub const INGEST_APP: &str = "ingest";
 
 /// Commits between two checkpoints; thousands of commits without one take tens of seconds to open.
 pub const CHECKPOINT_INTERVAL: u64 = 50;
-
-/// How long a replaced file stays on disk before vacuum may delete it: longer than the longest query deadline, one
-/// hour.
-pub const REPLACED_FILES_STAY: Duration = Duration::from_hours(2);
 
 /// Store rooted in the tenant's folder.
 pub fn tenant_store(lake: &Arc<dyn ObjectStore>, tenant: TenantKey) -> Arc<dyn ObjectStore> {

@@ -87,6 +87,8 @@ impl Target {
         let mut erased = Erased::default();
         let mut without = HashSet::new();
         for _ in 0..TRIES {
+            // Vacuum leaves alone what is read.
+            let _reading = table.file_use().read();
             let held = self.held(&mut without, watch)?;
             if held.is_empty() {
                 return Ok(erased);

@@ -12,8 +12,11 @@ pub mod durable_store;
 pub mod erase;
 pub mod error;
 pub mod evidence_files;
+pub mod feed;
 pub mod file_ranges;
+pub mod file_use;
 pub mod layout;
+mod read_store;
 pub mod rewrite;
 #[cfg(test)]
 mod rewrite_tests;
@@ -21,6 +24,7 @@ mod rewrite_tests;
 mod room_tests;
 pub mod table;
 pub mod tables;
+pub mod upkeep;
 pub mod watch;
 pub mod writer;
 

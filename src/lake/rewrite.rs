@@ -91,6 +91,10 @@ impl Writer {
             Err(error) => Err(error),
         };
         let checked = match checked {
+            Ok(checked) => self.folder.all_exist(&added).await.map(|()| checked),
+            Err(error) => Err(error),
+        };
+        let checked = match checked {
             Ok(checked) => checked,
             Err(refusal) => {
                 self.folder.delete_uncommitted(&added).await;
@@ -105,7 +109,7 @@ impl Writer {
             Ok((state, version)) => {
                 self.table.state = Some(state);
                 let gained = if rewrite.changes_data() { added.as_slice() } else { &[] };
-                self.published.publish_rewrite(self.table.clone(), version, gained, bytes_added, removals);
+                self.published.publish_rewrite(self.table.clone(), version, gained, &added, &removals);
                 let _ = reply.send(Ok(Replaced { version, rows_removed, bytes_removed, bytes_added }));
                 self.checkpoint_when_due(version);
                 Ok(())

@@ -138,6 +138,8 @@ impl Services {
             let dropping = Finding::of(Kind::Dropped, "the tenant is being dropped; its files were not looked at");
             return Ok(Some(report(&TableCheck::default(), Amount::default(), vec![dropping])));
         }
+        // Vacuum leaves alone what is looked at.
+        let _reading = self.lake.file_use(key).read();
         let published = self.lake.published_version(key);
         let recorded = checks::recorded(&mut *self.registry.read().await?, key, INGEST_ROUTE).await?;
         let (mut evidence, mut findings) = (Amount::default(), Vec::new());

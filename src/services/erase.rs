@@ -22,10 +22,10 @@ use super::meter::Meter;
 use super::{Services, audit_entry};
 use crate::domain::tenant::{TenantId, TenantKey};
 use crate::domain::user_key::user_key;
-use crate::lake::delta::REPLACED_FILES_STAY;
 use crate::lake::erase::{Erased, Target, holds_user};
 use crate::lake::error::LakeError;
 use crate::lake::evidence_files::hex;
+use crate::lake::upkeep::vacuum::KEEP_MS;
 use crate::lake::watch::Watch;
 use crate::registry::RegistryError;
 use crate::registry::checks::{RecordedFile, recorded};
@@ -118,8 +118,7 @@ impl Services {
         let rows = self.erase_rows(key, name.clone(), mark.clone()).await?;
         let evidence = self.erase_evidence(key, &name, &rows.evidence_files, meter).await?;
         let mut report = report(erased, &rows, evidence);
-        let stay_ms = i64::try_from(REPLACED_FILES_STAY.as_millis()).unwrap_or(i64::MAX);
-        report.gone_from_ms = (erased.files > 0).then(|| self.clock.now_ms().saturating_add(stay_ms));
+        report.gone_from_ms = (erased.files > 0).then(|| self.clock.now_ms().saturating_add(KEEP_MS));
         let mut done = audit_entry(actor, self.clock.now_ms(), Some(key), "user-data.erased", &*mark);
         done.rows = i64::try_from(report.activities).ok();
         done.detail = json!({
@@ -133,6 +132,7 @@ impl Services {
     }
 
     async fn count_user(&self, key: TenantKey, target: Target, meter: &Arc<Meter>) -> Result<EraseReport, EraseError> {
+        let _reading = self.lake.file_use(key).read();
         let (name, watch) = (target.user_key.clone(), Arc::clone(meter));
         let counting = self.cpu.spawn_blocking(move || target.count(watch.as_ref()));
         let erased = counting.await.map_err(LakeError::Task)??;

@@ -17,6 +17,7 @@ pub mod room;
 pub mod settings;
 pub mod single_flight;
 pub mod tenants;
+pub mod upkeep;
 pub mod upload;
 
 use std::path::PathBuf;
@@ -66,6 +67,7 @@ pub struct Services {
     keys_in_use: SingleFlight<(TenantKey, String)>,
     export_permits: Arc<Semaphore>,
     ingest_permits: Semaphore,
+    upkeep: upkeep::Upkeep,
     // Last, so that it outlives what runs on it.
     _cpu: CpuRuntime,
 }
@@ -125,6 +127,7 @@ impl Services {
             keys_in_use: SingleFlight::default(),
             export_permits: Arc::new(Semaphore::new(settings.max_exports)),
             ingest_permits: Semaphore::new(settings.max_ingests),
+            upkeep: upkeep::Upkeep::default(),
             settings,
             _cpu: runtime,
         }))
@@ -155,6 +158,10 @@ impl Services {
             tracing::warn!(%error, "could not ask the disk for its free space");
         }
         self.metrics.open_tables.set(i64::try_from(self.lake.open_tables()).unwrap_or(i64::MAX));
+        let written = self.lake.feed().bytes_written();
+        self.metrics.lake_bytes_ingested.set(written.ingest);
+        self.metrics.lake_bytes_merged.set(written.merge);
+        self.metrics.lake_bytes_sorted.set(written.sort);
         let stats = self.registry.writer_stats();
         self.metrics.registry_commits.set(stats.groups);
         self.metrics.registry_writes.set(stats.jobs);

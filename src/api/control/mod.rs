@@ -4,6 +4,7 @@ pub mod audit;
 pub mod backup;
 pub mod check;
 pub mod erase;
+pub mod lake;
 pub mod tenants;
 pub mod tokens;
 pub mod users;
@@ -34,6 +35,8 @@ pub fn routes() -> Router<Arc<Services>> {
         .route("/control/users/{email}/disable", post(users::disable))
         .route("/control/tenants/{id}/tokens", post(tokens::create_token).get(tokens::list_tokens))
         .route("/control/tenants/{id}/tokens/{token}", delete(tokens::revoke_token))
+        .route("/control/tenants/{id}/lake", get(lake::lake_status))
+        .route("/control/tenants/{id}/lake/{command}", post(lake::lake_upkeep))
         .route("/control/tenants/{id}/audit", get(audit::list_audit))
         .route("/control/check", get(check::check_lake))
         .route("/control/backup", post(backup::create_backup))

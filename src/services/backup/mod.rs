@@ -210,6 +210,8 @@ impl Services {
         evidence: Vec<RecordedFile>,
         meter: &Arc<Meter>,
     ) -> Result<Option<CopiedTenant>, BackupError> {
+        // Vacuum leaves alone what is copied.
+        let _reading = self.lake.file_use(key).read();
         let (from, to) = (self.lake.tenant_folder(key), folder.join(LAKE).join(key.folder()));
         let (target, watch) = (to.clone(), Arc::clone(meter));
         let copied = self.cpu.spawn_blocking(move || copy_tenant(&from, &target, &evidence, watch.as_ref())).await?;

@@ -13,8 +13,8 @@ use crate::lake::layout::ACTIVITIES;
 use crate::lake::watch::Watch;
 use crate::registry::checks::RecordedFile;
 
-/// A file that vacuum deletes while it is to be copied belongs to a version that is no longer the newest: then the
-/// newest is copied, at most so often.
+/// Should a file be deleted while it is to be copied, as vacuum of another process or a person may do, and a newer
+/// version does without it, then that version is copied, at most so often.
 const TRIES: usize = 8;
 
 /// A copied tenant.

@@ -5,10 +5,10 @@ use std::path::Path;
 
 use axum::http::Method;
 
-use super::CommandError;
-use super::output::{self, FormatArgs, ListFormat, count, printable};
-use super::session::{IfMissing, with_client};
-use super::watched::watch;
+use crate::cli::CommandError;
+use crate::cli::output::{self, FormatArgs, ListFormat, count, printable};
+use crate::cli::session::{IfMissing, with_client};
+use crate::cli::watched::watch;
 use crate::domain::size_text::format_size;
 use crate::domain::tenant::TenantId;
 use crate::lake::check::Finding;
@@ -20,17 +20,8 @@ const NOT_CHECKED: u8 = 3;
 /// Findings of one kind that are printed for people; JSON has all.
 const SHOWN: usize = 50;
 
-/// Check the stored files against the log, the registry and themselves.
-///
-/// Reads the log with its checkpoints, sizes and footers of all data files, and every byte of the evidence
-/// files. It changes nothing and works beside a running server.
+/// What to check.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Exit codes: 0 nothing is damaged, 1 damage was found, 3 it could not be checked.
-
-Examples:
-  anomalake lake check
-  anomalake lake check --tenant 5618 --deep
-  anomalake lake check --deep --format json")]
 pub struct CheckArgs {
     /// Only this tenant.
     #[arg(long, value_name = "ID")]
@@ -46,7 +37,7 @@ pub struct CheckArgs {
 ///
 /// # Errors
 /// With exit code 1 when damage was found, which is printed before; with 3 when it could not be checked.
-pub async fn run(data_dir: &Path, args: &CheckArgs) -> Result<(), CommandError> {
+pub(super) async fn run(data_dir: &Path, args: &CheckArgs) -> Result<(), CommandError> {
     let tenant = args.tenant.map(|tenant| format!("&tenant={tenant}")).unwrap_or_default();
     let path = format!("/control/check?deep={}{tenant}", args.deep);
     let checked = with_client(data_dir, IfMissing::Refuse, async |client| {
