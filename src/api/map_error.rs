@@ -12,6 +12,9 @@ use crate::registry::incidents::PageError;
 use crate::registry::tenants::TenantError;
 use crate::services::anomalies::AnomalyError;
 use crate::services::auth::{AdminError, AuthError};
+use crate::services::backup::BackupError;
+use crate::services::check::CheckError;
+use crate::services::erase::EraseError;
 use crate::services::evidence::EvidenceError;
 use crate::services::export::ExportError;
 use crate::services::incidents::IncidentError;
@@ -150,6 +153,50 @@ impl From<DropError> for ApiError {
             DropError::Tenant(error) => error.into(),
             DropError::Registry(error) => error.into(),
             DropError::Lake(_) => Self::internal(&error),
+        }
+    }
+}
+
+impl From<CheckError> for ApiError {
+    fn from(error: CheckError) -> Self {
+        match error {
+            CheckError::Tenant(error) => error.into(),
+            CheckError::Registry(error) => error.into(),
+            CheckError::Io(_) | CheckError::Task(_) => Self::internal(&error),
+        }
+    }
+}
+
+impl From<BackupError> for ApiError {
+    fn from(error: BackupError) -> Self {
+        match error {
+            BackupError::NotEmpty(_) | BackupError::Inside(_) | BackupError::Relative(_) => {
+                Self::bad_request("backup_folder", "dir", error.to_string())
+            }
+            BackupError::NoRoom { .. } => no_room("backup_folder", error.to_string()).with_target("dir"),
+            BackupError::Registry(error) => error.into(),
+            BackupError::Io(ref cause) if is_disk_full(cause) => {
+                no_room("backup_folder", "the backup's disk is full; nothing of it is left").with_cause(&error)
+            }
+            BackupError::Io(_) | BackupError::Task(_) => Self::internal(&error),
+        }
+    }
+}
+
+impl From<EraseError> for ApiError {
+    fn from(error: EraseError) -> Self {
+        match error {
+            EraseError::NoName => Self::bad_request("bad_value", "user", error.to_string()),
+            EraseError::Tenant(error) => error.into(),
+            EraseError::Registry(error) => error.into(),
+            EraseError::Lake(ref cause) if is_disk_full(cause) => {
+                let message = "the server's disk is full; the user is not erased to the end";
+                no_room("disk_full", message).with_cause(&error)
+            }
+            EraseError::Lake(_) => {
+                Self::new(StatusCode::INTERNAL_SERVER_ERROR, "not_erased", error.to_string()).with_cause(&error)
+            }
+            EraseError::Randomness(_) => Self::internal(&error),
         }
     }
 }

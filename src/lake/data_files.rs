@@ -8,7 +8,7 @@ use arrow::compute::{SortColumn, concat_batches, lexsort_to_indices, take_record
 use arrow::datatypes::{Schema, SchemaRef};
 use deltalake::kernel::{Add, EagerSnapshot};
 use deltalake::operations::write::WriterStatsConfig;
-use deltalake::operations::write::writer::{DeltaWriter, WriterConfig};
+use deltalake::operations::write::writer::WriterConfig;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 use parquet::basic::{Compression, ZstdLevel};
@@ -16,6 +16,7 @@ use parquet::file::metadata::SortingColumn;
 use parquet::file::properties::{WriterProperties, WriterPropertiesBuilder, WriterVersion};
 use parquet::schema::types::ColumnPath;
 
+use super::checksums::HashedWriter;
 use super::error::LakeError;
 use super::file_use::FileUse;
 use crate::domain::activity::{ACTIVITY_ID, DAY, TIME_STAMP, USER_KEY, lake_schema};
@@ -152,12 +153,12 @@ impl DataFolder {
         }
         let rows = sorted(&batches)?;
         drop(batches);
-        let mut writer = DeltaWriter::new(Arc::clone(&self.store), self.config.clone());
+        let mut writer = HashedWriter::new(Arc::clone(&self.store), self.config.clone());
         if let Err(error) = writer.write(&rows).await {
             if let Err(abort) = writer.abort().await {
                 tracing::warn!(%abort, "could not abort a failed write");
             }
-            return Err(error.into());
+            return Err(error);
         }
         drop(rows);
         let added = writer.close().await?;
@@ -176,12 +177,12 @@ impl DataFolder {
     }
 
     /// A writer of files for rewrites. It keeps the order of what it is given.
-    pub(super) fn rewriter(&self, layout: DayLayout) -> DeltaWriter {
+    pub(super) fn rewriter(&self, layout: DayLayout) -> HashedWriter {
         let config = match layout {
             DayLayout::Merged => &self.config,
             DayLayout::Sorted => &self.sorted_config,
         };
-        DeltaWriter::new(Arc::clone(&self.store), config.clone())
+        HashedWriter::new(Arc::clone(&self.store), config.clone())
     }
 
     /// Refuses files that are not there: a commit that names them would make the table unreadable.

@@ -15,6 +15,7 @@ use deltalake::protocol::DeltaOperation;
 use deltalake::table::state::DeltaTableState;
 use tokio::sync::oneshot;
 
+use super::checksums::digest_metadata;
 use super::delta::commit_properties;
 use super::error::LakeError;
 use super::table::bytes_of;
@@ -129,10 +130,9 @@ async fn commit(
     rewrite: Rewrite,
 ) -> Result<(DeltaTableState, u64), LakeError> {
     let snapshot = state.as_ref().map(|state| state as &dyn deltalake::kernel::transaction::TableReference);
-    let finalized = CommitBuilder::from(commit_properties())
-        .with_actions(actions)
-        .build(snapshot, log, rewrite.operation())
-        .await?;
+    let properties = commit_properties().with_metadata(digest_metadata(&actions));
+    let finalized =
+        CommitBuilder::from(properties).with_actions(actions).build(snapshot, log, rewrite.operation()).await?;
     Ok((finalized.snapshot(), finalized.version()))
 }
 

@@ -144,6 +144,13 @@ impl Lake {
         Ok(Arc::clone(opened))
     }
 
+    /// The newest version that the tenant's table has published; none while it is not open.
+    #[must_use]
+    pub fn published_version(&self, tenant: TenantKey) -> Option<u64> {
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.get(&tenant)?.get().map(|table| table.version())
+    }
+
     /// Which files of a tenant are in use.
     #[must_use]
     pub fn file_use(&self, tenant: TenantKey) -> Arc<FileUse> {

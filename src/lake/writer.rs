@@ -20,6 +20,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::checksums::digest_metadata;
 use super::data_files::{DataFolder, Rows};
 use super::delta::{CHECKPOINT_INTERVAL, INGEST_APP, commit_properties};
 use super::error::{Cause, LakeError};
@@ -273,10 +274,14 @@ impl Writer {
     async fn append_to_log(&mut self, files: &[Add], number: i64) -> Result<u64, LakeError> {
         let operation =
             DeltaOperation::Write { mode: SaveMode::Append, partition_by: Some(vec![DAY.to_owned()]), predicate: None };
-        let properties = commit_properties().with_application_transaction(Transaction::new(INGEST_APP, number));
+        let actions: Vec<Action> = files.iter().cloned().map(Action::Add).collect();
+        let transaction = Transaction::new(INGEST_APP, number);
+        let properties = commit_properties()
+            .with_metadata(digest_metadata(actions.iter().chain([&Action::Txn(transaction.clone())])))
+            .with_application_transaction(transaction);
         let snapshot = self.table.snapshot()?.clone();
         let finalized = CommitBuilder::from(properties)
-            .with_actions(files.iter().cloned().map(Action::Add).collect())
+            .with_actions(actions)
             .build(Some(&snapshot), self.table.log_store(), operation)
             .await?;
         let version = finalized.version();

@@ -9,6 +9,9 @@
 pub mod anomalies;
 pub mod anomaly_changes;
 pub mod audit;
+pub mod checks;
+pub mod copy;
+pub mod erasure;
 mod error;
 pub mod evidence;
 #[cfg(test)]

@@ -3,11 +3,15 @@
 pub mod anomalies;
 pub mod anomaly_changes;
 pub mod auth;
+pub mod backup;
+pub mod check;
+pub mod erase;
 pub mod evidence;
 pub mod export;
 pub mod incidents;
 pub mod ingest;
 pub mod ledger;
+pub mod meter;
 pub mod metrics;
 pub mod room;
 pub mod settings;
@@ -58,6 +62,7 @@ pub struct Services {
     pub auth: Authenticator,
     /// What the server counts about itself.
     pub metrics: Metrics,
+    data_dir: PathBuf,
     tmp: PathBuf,
     evidence_flights: SingleFlight<AnomalyId>,
     keys_in_use: SingleFlight<(TenantKey, String)>,
@@ -117,6 +122,7 @@ impl Services {
             cpu,
             auth,
             metrics: Metrics::default(),
+            data_dir: dir.path().to_owned(),
             tmp: dir.tmp(),
             evidence_flights: SingleFlight::default(),
             keys_in_use: SingleFlight::default(),

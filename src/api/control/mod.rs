@@ -1,10 +1,14 @@
 //! Administration, on the control socket only.
 
 pub mod audit;
+pub mod backup;
+pub mod check;
+pub mod erase;
 pub mod lake;
 pub mod tenants;
 pub mod tokens;
 pub mod users;
+pub mod watched;
 
 use std::sync::Arc;
 
@@ -34,6 +38,9 @@ pub fn routes() -> Router<Arc<Services>> {
         .route("/control/tenants/{id}/lake", get(lake::lake_status))
         .route("/control/tenants/{id}/lake/{command}", post(lake::lake_upkeep))
         .route("/control/tenants/{id}/audit", get(audit::list_audit))
+        .route("/control/check", get(check::check_lake))
+        .route("/control/backup", post(backup::create_backup))
+        .route("/control/tenants/{id}/user-data/erase", post(erase::erase_user))
 }
 
 /// Marks a request as the operator's.

@@ -1,5 +1,6 @@
 //! `anomalake lake`: one file per subcommand, or per kind of it.
 
+mod check;
 mod status;
 mod upkeep;
 
@@ -8,7 +9,7 @@ use std::path::Path;
 use super::CommandError;
 use crate::domain::tenant::TenantId;
 
-/// How a tenant's lake is doing, and upkeep by hand.
+/// How a tenant's lake is doing, upkeep by hand, and checking it.
 #[derive(Debug, clap::Subcommand)]
 pub enum LakeCommand {
     /// Show how a tenant's lake is doing: files, days, what upkeep did last and when it will look again.
@@ -41,6 +42,17 @@ pub enum LakeCommand {
   anomalake lake vacuum --tenant 5618 --dry-run
   anomalake lake vacuum --tenant 5618")]
     Vacuum(upkeep::UpkeepArgs),
+    /// Check the stored files against the log, the registry and themselves.
+    ///
+    /// Reads the log with its checkpoints, sizes and footers of all data files, and every byte of the evidence files.
+    /// It changes nothing and works beside a running server.
+    #[command(after_help = "Exit codes: 0 nothing is damaged, 1 damage was found, 3 it could not be checked.
+
+Examples:
+  anomalake lake check
+  anomalake lake check --tenant 5618 --deep
+  anomalake lake check --deep --format json")]
+    Check(check::CheckArgs),
 }
 
 /// Which tenant.
@@ -60,6 +72,7 @@ pub async fn run(data_dir: &Path, command: &LakeCommand) -> Result<(), CommandEr
         LakeCommand::Status(args) => status::run(data_dir, args).await,
         LakeCommand::Compact(args) => upkeep::run(data_dir, "compact", args).await,
         LakeCommand::Retain(args) => upkeep::run(data_dir, "retain", args).await,
+        LakeCommand::Check(args) => check::run(data_dir, args).await,
         LakeCommand::Vacuum(args) => upkeep::run(data_dir, "vacuum", args).await,
     }
 }

@@ -131,13 +131,13 @@ pub(super) fn tag(files: &mut [Add], inputs: &[LiveFile], run: Option<&str>) {
     for file in files {
         let bytes = size(file);
         let share = |sum: u64| u64::try_from(u128::from(sum) * u128::from(bytes) / u128::from(total)).unwrap_or(sum);
-        let mut tags = HashMap::from([
+        let tags = file.tags.get_or_insert_default();
+        tags.extend([
             (INGESTED.to_owned(), Some(share(ingested).to_string())),
             (WRITTEN.to_owned(), Some((share(written) + bytes).to_string())),
         ]);
         if let Some(run) = run {
             tags.insert(RUN.to_owned(), Some(run.to_owned()));
         }
-        file.tags = Some(tags);
     }
 }
