@@ -19,6 +19,7 @@ use utoipa::IntoResponses;
 use utoipa::openapi::{ContentBuilder, Ref, RefOr, ResponseBuilder};
 
 use crate::services::evidence::chain;
+use crate::services::trouble::Trouble;
 
 /// An error as the caller sees it, with the cause beside it.
 #[derive(Debug, Clone)]
@@ -52,11 +53,34 @@ impl ApiError {
         Self::new(StatusCode::BAD_REQUEST, code, message).with_target(target)
     }
 
-    /// A fault of the server; the caller learns no more than that.
+    /// A fault of the server, of which the caller learns no more than that; or a trouble of its machine,
+    /// which is told.
     #[must_use]
     pub fn internal(cause: &(dyn std::error::Error + 'static)) -> Self {
+        if let Some(trouble) = Trouble::of(cause) {
+            return Self::of_trouble(trouble, cause);
+        }
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the server failed; see its log for this request id")
             .with_cause(cause)
+    }
+
+    /// The server's machine lacks something; what failed because of it is the cause.
+    #[must_use]
+    pub fn of_trouble(trouble: Trouble, cause: &(dyn std::error::Error + 'static)) -> Self {
+        let (status, code, retry_after) = match trouble {
+            Trouble::DiskFull => (StatusCode::INSUFFICIENT_STORAGE, "disk_full", None),
+            Trouble::DiskReadOnly => (StatusCode::SERVICE_UNAVAILABLE, "disk_read_only", None),
+            Trouble::OpenFiles => {
+                (StatusCode::SERVICE_UNAVAILABLE, "too_many_open_files", Some(Duration::from_secs(1)))
+            }
+        };
+        Self { retry_after, ..Self::new(status, code, trouble.message()).with_cause(cause) }
+    }
+
+    /// Adds to the message.
+    #[must_use]
+    pub fn saying(self, more: &str) -> Self {
+        Self { message: format!("{}; {more}", self.message), ..self }
     }
 
     /// Nothing there.
@@ -139,13 +163,14 @@ pub struct CallerErrors;
 #[derive(Debug)]
 pub struct ExternalCallerErrors;
 
-const CALLER_ERRORS: [(StatusCode, &str); 6] = [
+const CALLER_ERRORS: [(StatusCode, &str); 7] = [
     (StatusCode::BAD_REQUEST, "A parameter, header or body is wrong"),
     (StatusCode::UNAUTHORIZED, "No valid credentials"),
     (StatusCode::FORBIDDEN, "The credentials lack the scope or the tenant"),
     (StatusCode::TOO_MANY_REQUESTS, "Too much at once; `Retry-After` tells when to try again"),
     (StatusCode::INTERNAL_SERVER_ERROR, "The server failed"),
     (StatusCode::SERVICE_UNAVAILABLE, "The server cannot answer now; try again"),
+    (StatusCode::INSUFFICIENT_STORAGE, "The server's disk is full"),
 ];
 
 fn caller_errors(schema: &str) -> BTreeMap<String, RefOr<utoipa::openapi::Response>> {

@@ -1,9 +1,6 @@
 //! From the services' errors to status and code: one exhaustive match per type, so that a new
 //! failure cannot reach the wire without a decision here.
 
-use std::io::ErrorKind;
-use std::sync::Arc;
-
 use axum::http::StatusCode;
 
 use super::error::{ApiError, UNAUTHENTICATED};
@@ -15,6 +12,9 @@ use crate::registry::incidents::PageError;
 use crate::registry::tenants::TenantError;
 use crate::services::anomalies::AnomalyError;
 use crate::services::auth::{AdminError, AuthError};
+use crate::services::backup::BackupError;
+use crate::services::check::CheckError;
+use crate::services::erase::EraseError;
 use crate::services::evidence::EvidenceError;
 use crate::services::export::ExportError;
 use crate::services::incidents::IncidentError;
@@ -22,6 +22,8 @@ use crate::services::ingest::IngestError;
 use crate::services::own_sources::KeepError;
 use crate::services::room::NoRoom;
 use crate::services::tenants::DropError;
+use crate::services::trouble::Trouble;
+use crate::services::upkeep::UpkeepError;
 use crate::services::upload::UploadError;
 
 fn unavailable(code: &'static str, message: &str, cause: &(dyn std::error::Error + 'static)) -> ApiError {
@@ -33,34 +35,9 @@ fn no_room(code: &'static str, message: impl Into<String>) -> ApiError {
     ApiError::new(StatusCode::INSUFFICIENT_STORAGE, code, message)
 }
 
-/// Whether a failed write met a full disk: then neither client nor code is at fault, and trying again at
-/// once does not help.
+/// Whether a failed write met a full disk: then trying again at once does not help.
 fn is_disk_full(error: &(dyn std::error::Error + 'static)) -> bool {
-    /// SQLite's code for it.
-    const SQLITE_FULL: &str = "13";
-    let mut next = Some(error);
-    while let Some(error) = next {
-        let kind = error.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
-        if matches!(kind, Some(ErrorKind::StorageFull | ErrorKind::QuotaExceeded)) {
-            return true;
-        }
-        if let Some(sqlx::Error::Database(database)) = error.downcast_ref() {
-            return database.code().as_deref() == Some(SQLITE_FULL);
-        }
-        // Errors that several requests share; they hide what they hold from the chain of sources.
-        if let Some(shared) = error.downcast_ref::<Arc<dyn std::error::Error + Send + Sync>>() {
-            return is_disk_full(shared.as_ref());
-        }
-        if let Some(shared) = error.downcast_ref::<Arc<sqlx::Error>>() {
-            return is_disk_full(shared.as_ref());
-        }
-        // An I/O error shows only the cause of what it wraps.
-        if let Some(wrapped) = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
-            return is_disk_full(wrapped);
-        }
-        next = error.source();
-    }
-    false
+    Trouble::of(error) == Some(Trouble::DiskFull)
 }
 
 impl From<&NoRoom> for ApiError {
@@ -125,10 +102,13 @@ impl From<LakeError> for ApiError {
                 &error,
             ),
             LakeError::OverQuota { .. } => no_room("quota_exceeded", error.to_string()),
-            LakeError::NotStored(cause) if is_disk_full(cause.as_ref()) => {
-                no_room("disk_full", "the server's disk is full; nothing was stored").with_cause(&error)
+            LakeError::Superseded { .. } => {
+                unavailable("superseded", "the files were rewritten meanwhile; nothing was changed, try again", &error)
             }
-            LakeError::NotStored(_) => unavailable("not_stored", "nothing was stored; try again", &error),
+            LakeError::NotStored(cause) => match Trouble::of(cause.as_ref()) {
+                Some(trouble) => Self::of_trouble(trouble, &error).saying("nothing was stored"),
+                None => unavailable("not_stored", "nothing was stored; try again", &error),
+            },
             LakeError::Delta(_)
             | LakeError::Storage(_)
             | LakeError::Parquet(_)
@@ -137,6 +117,17 @@ impl From<LakeError> for ApiError {
             | LakeError::Task(_)
             | LakeError::Inconsistent(_)
             | LakeError::Url(_) => Self::internal(&error),
+        }
+    }
+}
+
+impl From<UpkeepError> for ApiError {
+    fn from(error: UpkeepError) -> Self {
+        match error {
+            UpkeepError::Tenant(error) => error.into(),
+            UpkeepError::NoRoom(error) => Self::from(&error),
+            UpkeepError::Lake(error) => error.into(),
+            UpkeepError::Registry(error) => error.into(),
         }
     }
 }
@@ -163,6 +154,50 @@ impl From<DropError> for ApiError {
             DropError::Tenant(error) => error.into(),
             DropError::Registry(error) => error.into(),
             DropError::Lake(_) => Self::internal(&error),
+        }
+    }
+}
+
+impl From<CheckError> for ApiError {
+    fn from(error: CheckError) -> Self {
+        match error {
+            CheckError::Tenant(error) => error.into(),
+            CheckError::Registry(error) => error.into(),
+            CheckError::Io(_) | CheckError::Task(_) => Self::internal(&error),
+        }
+    }
+}
+
+impl From<BackupError> for ApiError {
+    fn from(error: BackupError) -> Self {
+        match error {
+            BackupError::NotEmpty(_) | BackupError::Inside(_) | BackupError::Relative(_) => {
+                Self::bad_request("backup_folder", "dir", error.to_string())
+            }
+            BackupError::NoRoom { .. } => no_room("backup_folder", error.to_string()).with_target("dir"),
+            BackupError::Registry(error) => error.into(),
+            BackupError::Io(ref cause) if is_disk_full(cause) => {
+                no_room("backup_folder", "the backup's disk is full; nothing of it is left").with_cause(&error)
+            }
+            BackupError::Io(_) | BackupError::Task(_) => Self::internal(&error),
+        }
+    }
+}
+
+impl From<EraseError> for ApiError {
+    fn from(error: EraseError) -> Self {
+        match error {
+            EraseError::NoName => Self::bad_request("bad_value", "user", error.to_string()),
+            EraseError::Tenant(error) => error.into(),
+            EraseError::Registry(error) => error.into(),
+            EraseError::Lake(ref cause) if is_disk_full(cause) => {
+                let message = "the server's disk is full; the user is not erased to the end";
+                no_room("disk_full", message).with_cause(&error)
+            }
+            EraseError::Lake(_) => {
+                Self::new(StatusCode::INTERNAL_SERVER_ERROR, "not_erased", error.to_string()).with_cause(&error)
+            }
+            EraseError::Randomness(_) => Self::internal(&error),
         }
     }
 }
@@ -259,11 +294,11 @@ impl From<EvidenceError> for ApiError {
                 failed(error.to_string()).with_cause(&error)
             }
             EvidenceError::NoRoom(error) => error.into(),
-            EvidenceError::Making(cause) if is_disk_full(cause) => {
-                no_room("disk_full", "the server's disk is full; the evidence cannot be made").with_cause(&error)
-            }
             EvidenceError::Changed => unavailable("changed_meanwhile", &error.to_string(), &error),
-            EvidenceError::Making(_) => failed(error.to_string()).with_cause(&error),
+            EvidenceError::Making(cause) => match Trouble::of(cause) {
+                Some(trouble) => Self::of_trouble(trouble, &error).saying("the evidence cannot be made"),
+                None => failed(error.to_string()).with_cause(&error),
+            },
             EvidenceError::Lake(_) | EvidenceError::Registry(_) => Self::internal(&error),
         }
     }
@@ -346,6 +381,9 @@ impl From<DecodeError> for ApiError {
 
 #[cfg(test)]
 mod tests {
+    use std::io::ErrorKind;
+    use std::sync::Arc;
+
     use super::*;
     use crate::lake::data_files::Rows;
     use crate::lake::testing::{self, FullDisk};

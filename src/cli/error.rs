@@ -58,6 +58,12 @@ impl CommandError {
         Self { hint: Some(hint.into()), ..self }
     }
 
+    /// Ends the program with this code.
+    #[must_use]
+    pub fn with_code(self, code: u8) -> Self {
+        Self { code, ..self }
+    }
+
     /// Adds lines that say more.
     #[must_use]
     pub fn with_details(self, details: Vec<String>) -> Self {
@@ -122,6 +128,7 @@ fn own_hint(error: &OwnError) -> Option<&'static str> {
     match error {
         OwnError::InUse { .. } => Some("stop that process first, or use another --data-dir"),
         OwnError::Io { .. } => Some("the data directory must be a folder that this user may write"),
+        OwnError::Unfinished { .. } => Some("empty it and restore the backup again"),
         OwnError::Start(_) => None,
     }
 }
@@ -154,6 +161,9 @@ fn hint(code: &str, target: Option<&str>) -> Option<&'static str> {
         ("record_too_large", _) => Some("split or drop that record, or raise max-record in the server's settings file"),
         ("body_too_large", _) => Some("split the input, or raise max-body in the server's settings file"),
         ("corrupt_body", _) => Some("make the file anew; is it complete, and is --format right?"),
+        ("backup_folder", _) => {
+            Some("name a folder that does not exist yet, on a disk with room, outside of the data directory")
+        }
         ("internal" | "evidence_failed", _) => Some("the server's log has the cause; without a server it is above"),
         _ => None,
     }

@@ -3,12 +3,14 @@
 pub mod anomaly;
 pub mod args;
 pub mod audit;
+pub mod backup;
 pub mod client;
 pub mod completions;
 pub mod demo;
 pub mod error;
 pub mod export;
 pub mod ingest;
+pub mod lake;
 pub mod output;
 pub mod owner;
 mod part_file;
@@ -21,6 +23,8 @@ mod stream;
 pub mod tenant;
 pub mod token;
 pub mod user;
+pub mod user_data;
+mod watched;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -92,8 +96,17 @@ pub enum Command {
     ///
     /// Unlike queryActivities it obeys no feature flag, delay, age or cap.
     Export(export::ExportArgs),
+    /// Show how a tenant's lake is doing, check it; sort, drop old days and delete old files by hand.
+    #[command(subcommand)]
+    Lake(lake::LakeCommand),
     /// Show who did what in a tenant.
     Audit(audit::AuditArgs),
+    /// Make backups and bring them back.
+    #[command(subcommand)]
+    Backup(backup::BackupCommand),
+    /// Manage what is stored about a monitored user.
+    #[command(subcommand)]
+    UserData(user_data::UserDataCommand),
     /// Print a completion script for a shell.
     Completions(completions::CompletionsArgs),
 }
@@ -132,7 +145,10 @@ async fn execute(cli: Cli, from_environment: bool) -> Result<(), CommandError> {
         Command::Ingest(args) => ingest::run(&data_dir()?, args).await,
         Command::Anomaly(command) => anomaly::run(&data_dir()?, command).await,
         Command::Export(args) => export::run(&data_dir()?, args).await,
+        Command::Lake(command) => lake::run(&data_dir()?, command).await,
         Command::Audit(args) => audit::run(&data_dir()?, args).await,
+        Command::Backup(command) => backup::run(&data_dir()?, command).await,
+        Command::UserData(command) => user_data::run(&data_dir()?, command).await,
         Command::Completions(args) => completions::run(args),
     }
 }

@@ -74,7 +74,11 @@ pub fn details<T: Serialize>(
     }
 }
 
-fn json<T: Serialize>(value: &T) -> Result<(), CommandError> {
+/// Prints a value as JSON.
+///
+/// # Errors
+/// As [`print`].
+pub fn json<T: Serialize>(value: &T) -> Result<(), CommandError> {
     let mut text = serde_json::to_string_pretty(value).map_err(CommandError::failed)?;
     text.push('\n');
     print(&text)

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::api::serve::ControlSocket;
 use crate::domain::clock::Clock;
 use crate::lake::layout::DataDir;
+use crate::services::backup::RESTORING;
 use crate::services::settings::ServerSettings;
 use crate::services::{Services, StartError};
 
@@ -35,6 +36,12 @@ pub enum OwnError {
         dir: String,
         /// What the operating system said.
         source: io::Error,
+    },
+    /// A restore into it was not finished.
+    #[error("the data directory {dir} holds a backup that was restored only in part")]
+    Unfinished {
+        /// The directory.
+        dir: String,
     },
     /// The services cannot start.
     #[error(transparent)]
@@ -64,6 +71,9 @@ impl Owner {
         let io_error = |source| OwnError::Io { dir: path.display().to_string(), source };
         let dir = DataDir::create(path).map_err(io_error)?;
         let lock = lock(&dir)?;
+        if dir.path().join(RESTORING).try_exists().map_err(io_error)? {
+            return Err(OwnError::Unfinished { dir: path.display().to_string() });
+        }
         let services = Services::open(&dir, settings, clock).await?;
         let socket = ControlSocket::bind(&dir.control_socket()).map_err(io_error)?;
         let stop = CancellationToken::new();
@@ -89,7 +99,11 @@ impl Owner {
     }
 }
 
-fn lock(dir: &DataDir) -> Result<File, OwnError> {
+/// Takes the directory for as long as the file is kept open.
+///
+/// # Errors
+/// [`OwnError::InUse`], [`OwnError::Io`].
+pub(super) fn lock(dir: &DataDir) -> Result<File, OwnError> {
     let io_error = |source| OwnError::Io { dir: dir.path().display().to_string(), source };
     let mut options = OpenOptions::new();
     let mut file =

@@ -66,7 +66,8 @@ pub enum TenantCommand {
 /// Settings to change; what is not given stays.
 #[derive(Debug, clap::Args)]
 #[command(group = ArgGroup::new("settings").required(true).multiple(true).args([
-    "anomalous_activity", "availability_delay", "recency", "max_activities", "activity_retention", "quota",
+    "anomalous_activity", "availability_delay", "recency", "max_activities", "activity_retention",
+    "anomaly_retention", "quota",
 ]))]
 pub struct SetArgs {
     /// Number of the tenant.
@@ -86,6 +87,9 @@ pub struct SetArgs {
     /// Time from an activity's timeStamp during which it is kept, for example 100d.
     #[arg(long, value_name = "DURATION", value_parser = span_ms)]
     activity_retention: Option<i64>,
+    /// Time from an anomaly's creation during which it is kept, for example 90d; never shorter than it is served.
+    #[arg(long, value_name = "DURATION", value_parser = span_ms)]
+    anomaly_retention: Option<i64>,
     /// Most bytes of stored activities and evidence, for example 50GiB; none takes the limit away.
     #[arg(long, value_name = "SIZE|none", value_parser = quota)]
     quota: Option<Quota>,
@@ -129,6 +133,7 @@ pub async fn run(data_dir: &Path, command: &TenantCommand) -> Result<(), Command
                 recency_ms: args.recency,
                 max_activities: args.max_activities,
                 activity_retention_ms: args.activity_retention,
+                anomaly_retention_ms: args.anomaly_retention,
                 quota_bytes: args.quota,
             };
             let path = format!("/control/tenants/{}", args.id);
@@ -162,6 +167,7 @@ fn fields(tenant: &TenantModel) -> Vec<(&'static str, Option<String>)> {
         ("recency", span(tenant.recency_ms)),
         ("max activities", Some(tenant.max_activities.to_string())),
         ("activity retention", span(tenant.activity_retention_ms)),
+        ("anomaly retention", span(tenant.anomaly_retention_ms)),
         ("quota", tenant.quota_bytes.map(|bytes| format_size(bytes.unsigned_abs()))),
     ]
 }

@@ -1,5 +1,7 @@
 //! Background work of a serving process.
 
+mod upkeep;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -41,6 +43,8 @@ pub fn start(services: &Arc<Services>, stop: &CancellationToken) -> Jobs {
     let (evidence, tidy) = (Arc::clone(services), Arc::clone(services));
     tracker.spawn(every(EVIDENCE_EVERY, stop.clone(), move || make_evidence(Arc::clone(&evidence))));
     tracker.spawn(every(TIDY_EVERY, stop.clone(), move || tidy_up(Arc::clone(&tidy))));
+    tracker.spawn(upkeep::follow_appends(Arc::clone(services), stop.clone()));
+    tracker.spawn(upkeep::look_at_due_tenants(Arc::clone(services), stop.clone()));
     Jobs(tracker)
 }
 

@@ -47,6 +47,16 @@ pub trait Syncer: Debug + Send + Sync + 'static {
     /// # Errors
     /// As [`Syncer::sync_file`].
     fn sync_folder(&self, path: &std::path::Path) -> io::Result<()>;
+
+    /// Makes a folder with its missing ancestors and takes everybody else's access from a file: modes 0700
+    /// and 0600. Neither is durable yet.
+    ///
+    /// # Errors
+    /// The operating system's.
+    fn make_private(&self, folder: &std::path::Path, file: &std::path::Path) -> io::Result<()> {
+        DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+        std::fs::set_permissions(file, Permissions::from_mode(0o600))
+    }
 }
 
 /// fsync of the operating system.
@@ -128,15 +138,12 @@ impl DurableStore {
     /// inner store would leave both to the process's umask.
     async fn make_private(&self, file: &Path, location: &Path) -> Result<()> {
         let (file, folder) = (self.local_path(file), self.local_path(&parent(location)));
-        let made = tokio::task::spawn_blocking(move || {
-            DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-            std::fs::set_permissions(file, Permissions::from_mode(0o600))
-        });
+        let syncer = Arc::clone(&self.syncer);
+        let made = tokio::task::spawn_blocking(move || syncer.make_private(&folder, &file));
         let made = made.await.map_err(|source| Error::JoinError { source })?;
         made.map_err(|source| Error::Generic { store: STORE, source: Box::new(source) })
     }
 
-    /// From a staged file to a durable one under its name.
     /// Makes the names in a folder durable, and the folder's own and its ancestors'. For what an earlier
     /// process may have published without living to sync it.
     ///
@@ -146,6 +153,7 @@ impl DurableStore {
         self.sync_names(&folder.clone().join("any")).await
     }
 
+    /// From a staged file to a durable one under its name.
     async fn publish(&self, staged: &Path, location: &Path, mode: RenameTargetMode) -> Result<()> {
         let ready = match self.make_private(staged, location).await {
             Ok(()) => self.sync(staged, false).await,

@@ -28,6 +28,12 @@ pub enum LakeError {
         /// Largest size that the caller allowed, in bytes.
         max_bytes: u64,
     },
+    /// A file that was to be replaced is no longer live; nothing was changed. Plan anew.
+    #[error("the file {path} was replaced meanwhile; nothing was changed")]
+    Superseded {
+        /// Path of the file, below the table's folder.
+        path: String,
+    },
     /// Nothing was stored.
     #[error("the lake refused the write; nothing was stored")]
     NotStored(#[source] Cause),
@@ -62,7 +68,7 @@ impl LakeError {
     #[must_use]
     pub fn not_stored(self) -> Self {
         match self {
-            told @ (Self::Busy { .. } | Self::OverQuota { .. } | Self::NotStored(_)) => told,
+            told @ (Self::Busy { .. } | Self::OverQuota { .. } | Self::Superseded { .. } | Self::NotStored(_)) => told,
             other => Self::NotStored(Box::new(other)),
         }
     }

@@ -4,17 +4,28 @@
 //! an acknowledged write survive a power cut. One writer task per table commits
 //! ([`writer`]); readers use the snapshot that it publishes.
 
+pub mod check;
+pub mod checksums;
 pub mod data_files;
 pub mod delta;
 pub mod durable_store;
+pub mod erase;
 pub mod error;
 pub mod evidence_files;
+pub mod feed;
 pub mod file_ranges;
+pub mod file_use;
 pub mod layout;
+mod read_store;
+pub mod rewrite;
+#[cfg(test)]
+mod rewrite_tests;
 #[cfg(test)]
 mod room_tests;
 pub mod table;
 pub mod tables;
+pub mod upkeep;
+pub mod watch;
 pub mod writer;
 
 #[cfg(test)]

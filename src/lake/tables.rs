@@ -12,8 +12,10 @@ use tokio::sync::OnceCell;
 use super::delta::tenant_store;
 use super::durable_store::{DurableStore, FsSyncer, Syncer};
 use super::error::LakeError;
-use super::layout::DataDir;
-use super::table::ActivityTable;
+use super::feed::Feed;
+use super::file_use::FileUse;
+use super::layout::{ACTIVITIES, DataDir, STAGING};
+use super::table::{ActivityTable, TableParts};
 use super::writer::Ledger;
 use crate::domain::tenant::TenantKey;
 
@@ -44,6 +46,9 @@ pub struct Lake {
     options: LakeOptions,
     cpu: tokio::runtime::Handle,
     open: Mutex<HashMap<TenantKey, Slot>>,
+    /// Outlives the tables: a table that is opened again finds what was in use before.
+    files: Mutex<HashMap<TenantKey, Arc<FileUse>>>,
+    feed: Arc<Feed>,
 }
 
 impl Lake {
@@ -73,9 +78,34 @@ impl Lake {
     ) -> Result<Self, LakeError> {
         let root = std::fs::canonicalize(dir.lake())?;
         let local = Arc::new(LocalFileSystem::new_with_prefix(&root)?);
-        let durable = DurableStore::new(local, root.clone(), syncer);
+        Ok(Self::with_storage(root, local, syncer, ledger, options, cpu))
+    }
+
+    /// A lake over any store whose paths are relative to `root`, for tests of what a disk may do. Evidence is read
+    /// and tenants are dropped on the file system below `root`.
+    #[must_use]
+    pub fn with_storage(
+        root: PathBuf,
+        inner: Arc<dyn ObjectStore>,
+        syncer: Arc<dyn Syncer>,
+        ledger: Arc<dyn Ledger>,
+        options: LakeOptions,
+        cpu: tokio::runtime::Handle,
+    ) -> Self {
+        let durable = DurableStore::new(inner, root.clone(), syncer);
         let store: Arc<dyn ObjectStore> = Arc::new(durable.clone());
-        Ok(Self { root, store, durable, dropped: Mutex::default(), ledger, options, cpu, open: Mutex::default() })
+        Self {
+            root,
+            store,
+            durable,
+            dropped: Mutex::default(),
+            ledger,
+            options,
+            cpu,
+            open: Mutex::default(),
+            files: Mutex::default(),
+            feed: Arc::default(),
+        }
     }
 
     /// The tenant's table, opened or created when it is not open.
@@ -96,19 +126,77 @@ impl Lake {
         };
         let opened = slot
             .get_or_try_init(|| async {
-                ActivityTable::open(
-                    &self.store,
-                    &self.durable,
+                ActivityTable::open(TableParts {
                     tenant,
-                    Arc::clone(&self.ledger),
-                    self.options.commit_interval,
-                    &self.cpu,
-                )
+                    lake: &self.store,
+                    durable: &self.durable,
+                    local_folder: self.activities_folder(tenant),
+                    ledger: Arc::clone(&self.ledger),
+                    files: self.file_use(tenant),
+                    feed: Arc::clone(&self.feed),
+                    commit_interval: self.options.commit_interval,
+                    cpu: &self.cpu,
+                })
                 .await
                 .map(Arc::new)
             })
             .await?;
         Ok(Arc::clone(opened))
+    }
+
+    /// The newest version that the tenant's table has published; none while it is not open.
+    #[must_use]
+    pub fn published_version(&self, tenant: TenantKey) -> Option<u64> {
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.get(&tenant)?.get().map(|table| table.version())
+    }
+
+    /// Which files of a tenant are in use.
+    #[must_use]
+    pub fn file_use(&self, tenant: TenantKey) -> Arc<FileUse> {
+        Arc::clone(self.files.lock().unwrap_or_else(PoisonError::into_inner).entry(tenant).or_default())
+    }
+
+    /// What the tables tell upkeep.
+    #[must_use]
+    pub fn feed(&self) -> &Feed {
+        &self.feed
+    }
+
+    /// Whether the tenant has a table. Unlike [`Lake::table`] it makes none.
+    ///
+    /// # Errors
+    /// When the file system cannot tell.
+    pub async fn has_table(&self, tenant: TenantKey) -> Result<bool, LakeError> {
+        Ok(tokio::fs::try_exists(self.activities_folder(tenant).join("_delta_log")).await?)
+    }
+
+    /// Folder of a tenant's table on local disk.
+    pub(super) fn activities_folder(&self, tenant: TenantKey) -> PathBuf {
+        self.tenant_folder(tenant).join(ACTIVITIES)
+    }
+
+    /// Deletes files of the staging folder that nobody has written to for as long as given: what a failed write
+    /// could not take away. What a crash left is deleted at the next start. Returns how many there were.
+    ///
+    /// # Errors
+    /// Any I/O error of listing or deleting.
+    pub async fn sweep_staging(&self, untouched_for: Duration) -> Result<usize, LakeError> {
+        let folder = self.root.join(STAGING);
+        let swept = tokio::task::spawn_blocking(move || {
+            let mut swept = 0;
+            for entry in std::fs::read_dir(folder)? {
+                let entry = entry?;
+                let age = entry.metadata()?.modified()?.elapsed();
+                // A time in the future: the clock was stepped back, so wait.
+                if age.is_ok_and(|age| age >= untouched_for) {
+                    std::fs::remove_file(entry.path())?;
+                    swept += 1;
+                }
+            }
+            Ok::<_, std::io::Error>(swept)
+        });
+        Ok(swept.await??)
     }
 
     /// Store rooted in a tenant's folder, with the promise of the durable store.
@@ -151,24 +239,39 @@ impl Lake {
         if let Some(table) = slot.as_ref().and_then(|slot| slot.get()) {
             table.close().await;
         }
+        self.feed.dropped(tenant);
+        self.files.lock().unwrap_or_else(PoisonError::into_inner).remove(&tenant);
         remove_folder(self.tenant_folder(tenant)).await
     }
 
-    /// Deletes folders of tenants that are not among the given: what a request under way may have written
-    /// for a tenant while it was dropped. Returns how many there were.
+    /// Names of the tenants' folders that there are.
     ///
     /// # Errors
-    /// Any I/O error of listing or deleting.
-    pub async fn remove_other_tenants(&self, keep: &[TenantKey]) -> Result<usize, LakeError> {
-        let keep: HashSet<String> = keep.iter().map(|key| key.folder()).collect();
+    /// Any I/O error of listing.
+    pub async fn tenant_folders(&self) -> Result<Vec<String>, LakeError> {
         let mut folders = tokio::fs::read_dir(&self.root).await?;
-        let mut removed = 0;
+        let mut found = Vec::new();
         while let Some(folder) = folders.next_entry().await? {
             let name = folder.file_name().to_string_lossy().into_owned();
-            if name.starts_with("tenant=") && !keep.contains(&name) {
-                remove_folder(folder.path()).await?;
-                removed += 1;
+            if name.starts_with("tenant=") {
+                found.push(name);
             }
+        }
+        Ok(found)
+    }
+
+    /// Deletes those of the folders that belong to none of the given tenants: what a request under way may have
+    /// written for a tenant while it was dropped. Returns how many there were. The folders must have been
+    /// listed before the tenants, or that of a tenant made in between would be taken for a left-over.
+    ///
+    /// # Errors
+    /// Any I/O error of deleting.
+    pub async fn remove_other_tenants(&self, folders: Vec<String>, keep: &[TenantKey]) -> Result<usize, LakeError> {
+        let keep: HashSet<String> = keep.iter().map(|key| key.folder()).collect();
+        let mut removed = 0;
+        for folder in folders.into_iter().filter(|folder| !keep.contains(folder)) {
+            remove_folder(self.root.join(folder)).await?;
+            removed += 1;
         }
         Ok(removed)
     }

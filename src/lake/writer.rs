@@ -20,9 +20,11 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::checksums::digest_metadata;
 use super::data_files::{DataFolder, Rows};
 use super::delta::{CHECKPOINT_INTERVAL, INGEST_APP, commit_properties};
 use super::error::{Cause, LakeError};
+use super::rewrite::Replace;
 use super::table::{Published, bytes_of};
 use crate::domain::activity::DAY;
 use crate::domain::tenant::TenantKey;
@@ -106,6 +108,8 @@ pub(super) struct Writer {
     pub(super) ledger: Arc<dyn Ledger>,
     pub(super) commit_interval: Duration,
     pub(super) queue: mpsc::Receiver<Append>,
+    /// Rewrites; apart from the appends, so that neither waits in the other's queue.
+    pub(super) rewrites: mpsc::Receiver<Replace>,
     /// A failed record may have left pending answers of the next number behind. They must be
     /// forgotten before that number is committed, or they would come true.
     pub(super) pending_in_doubt: bool,
@@ -125,20 +129,24 @@ impl Drop for BrokenOnPanic {
 }
 
 impl Writer {
-    /// Commits groups until the table is closed or a commit's outcome is unknown.
+    /// Commits groups and rewrites until the table is closed or a commit's outcome is unknown.
     pub(super) async fn run(mut self) {
         let _guard = BrokenOnPanic(Arc::clone(&self.published));
         let mut next_commit = Instant::now();
         loop {
-            let first = tokio::select! {
-                first = self.queue.recv() => first,
-                () = self.stop.cancelled() => None,
+            let outcome = tokio::select! {
+                first = self.queue.recv() => {
+                    let Some(first) = first else { return self.refuse_the_rest().await };
+                    tokio::time::sleep_until(next_commit).await;
+                    next_commit = Instant::now() + self.commit_interval;
+                    let group = self.form_group(first);
+                    self.commit(group).await
+                }
+                // Its files are ready, so it holds up the appends by one log entry.
+                Some(rewrite) = self.rewrites.recv() => self.replace(rewrite).await,
+                () = self.stop.cancelled() => return self.refuse_the_rest().await,
             };
-            let Some(first) = first else { return self.refuse_the_rest().await };
-            tokio::time::sleep_until(next_commit).await;
-            next_commit = Instant::now() + self.commit_interval;
-            let group = self.form_group(first);
-            if let Err(error) = self.commit(group).await {
+            if let Err(error) = outcome {
                 tracing::error!(tenant = %self.tenant, %error, "the table is closed until it is opened again");
                 self.published.mark_broken();
                 return self.refuse_the_rest().await;
@@ -149,6 +157,12 @@ impl Writer {
     /// Answers what was not begun: nothing of it was stored.
     async fn refuse_the_rest(&mut self) {
         self.queue.close();
+        self.rewrites.close();
+        while let Some(rewrite) = self.rewrites.recv().await {
+            self.folder.delete_uncommitted(&rewrite.added).await;
+            // A receiver that is gone wants no answer.
+            let _ = rewrite.reply.send(Err(LakeError::NotStored("the table's writer has stopped; try again".into())));
+        }
         while let Some(append) = self.queue.recv().await {
             if let Rows::Files(files) = append.rows {
                 self.folder.delete_uncommitted(&files).await;
@@ -198,9 +212,7 @@ impl Writer {
                 for append in waiting {
                     append.answer(Ok(committed));
                 }
-                if version % CHECKPOINT_INTERVAL == 0 {
-                    self.checkpoint();
-                }
+                self.checkpoint_when_due(version);
                 Ok(())
             }
             Err(error) => {
@@ -262,10 +274,14 @@ impl Writer {
     async fn append_to_log(&mut self, files: &[Add], number: i64) -> Result<u64, LakeError> {
         let operation =
             DeltaOperation::Write { mode: SaveMode::Append, partition_by: Some(vec![DAY.to_owned()]), predicate: None };
-        let properties = commit_properties().with_application_transaction(Transaction::new(INGEST_APP, number));
+        let actions: Vec<Action> = files.iter().cloned().map(Action::Add).collect();
+        let transaction = Transaction::new(INGEST_APP, number);
+        let properties = commit_properties()
+            .with_metadata(digest_metadata(actions.iter().chain([&Action::Txn(transaction.clone())])))
+            .with_application_transaction(transaction);
         let snapshot = self.table.snapshot()?.clone();
         let finalized = CommitBuilder::from(properties)
-            .with_actions(files.iter().cloned().map(Action::Add).collect())
+            .with_actions(actions)
             .build(Some(&snapshot), self.table.log_store(), operation)
             .await?;
         let version = finalized.version();
@@ -275,7 +291,10 @@ impl Writer {
     }
 
     /// Writes a checkpoint beside the next commits. A failure costs only opening time.
-    fn checkpoint(&self) {
+    pub(super) fn checkpoint_when_due(&self, version: u64) {
+        if version % CHECKPOINT_INTERVAL != 0 {
+            return;
+        }
         let table = self.table.clone();
         let tenant = self.tenant;
         tokio::spawn(async move {

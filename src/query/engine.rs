@@ -92,14 +92,15 @@ impl QueryEngine {
         Ok(Self { options, shared })
     }
 
-    /// A fresh session that reaches the files of this table's tenant and has an own memory pool.
+    /// A fresh session that reaches the files of this table's tenant and has an own memory pool. What it reads of
+    /// snapshots taken from now on stays on disk until nothing of it can open a file any more.
     ///
     /// # Errors
     /// When the session's parts cannot be built.
     pub fn session(&self, table: &ActivityTable) -> Result<SessionContext, LakeError> {
         let pool = FairSpillPool::new(self.options.query_memory_bytes);
         let consumers_named = std::num::NonZeroUsize::MIN;
-        let registry = TenantStore { url: tenant_url(table.tenant())?, store: table.tenant_store() };
+        let registry = TenantStore { url: tenant_url(table.tenant())?, store: table.read_store() };
         let disk = DiskManagerBuilder::default()
             .with_mode(DiskManagerMode::Directories(vec![self.options.spill_folder.clone()]))
             .with_max_temp_directory_size(self.options.query_spill_bytes);

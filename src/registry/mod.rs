@@ -9,6 +9,9 @@
 pub mod anomalies;
 pub mod anomaly_changes;
 pub mod audit;
+pub mod checks;
+pub mod copy;
+pub mod erasure;
 mod error;
 pub mod evidence;
 #[cfg(test)]
@@ -27,6 +30,7 @@ pub mod tenants;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod tokens;
+pub mod upkeep;
 pub mod users;
 mod writer;
 #[cfg(test)]
@@ -102,6 +106,10 @@ impl Registry {
         let (queue, writer) = Writer::new(connection, options.clone(), limits, Arc::clone(&counters)).await?;
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS)
+            // All are opened now and stay open: when the process has too many files open, no other can be.
+            .min_connections(READERS)
+            .idle_timeout(None)
+            .max_lifetime(None)
             .test_before_acquire(false)
             .connect_with(options.pragma("query_only", "ON"))
             .await?;

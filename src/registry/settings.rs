@@ -19,16 +19,19 @@ pub struct Limits {
     pub max_activities: i64,
     /// Time that activities are kept, in ms.
     pub activity_retention_ms: i64,
+    /// Time from an anomaly's creation during which it is kept, in ms; never shorter than it is served.
+    pub anomaly_retention_ms: i64,
 }
 
 impl Default for Limits {
-    /// 12 hours, 15 days, 100,000 activities, 100 days (wire contract, section 1).
+    /// 12 hours, 15 days, 100,000 activities, 100 days (wire contract, section 1), and 90 days for anomalies.
     fn default() -> Self {
         Self {
             availability_delay_ms: 12 * HOUR_MS,
             recency_ms: 15 * DAY_MS,
             max_activities: 100_000,
             activity_retention_ms: 100 * DAY_MS,
+            anomaly_retention_ms: 90 * DAY_MS,
         }
     }
 }
@@ -44,6 +47,8 @@ pub struct Overrides {
     pub max_activities: Option<i64>,
     /// See [`Limits::activity_retention_ms`].
     pub activity_retention_ms: Option<i64>,
+    /// See [`Limits::anomaly_retention_ms`].
+    pub anomaly_retention_ms: Option<i64>,
 }
 
 impl Overrides {
@@ -55,6 +60,7 @@ impl Overrides {
             recency_ms: self.recency_ms.unwrap_or(defaults.recency_ms),
             max_activities: self.max_activities.unwrap_or(defaults.max_activities),
             activity_retention_ms: self.activity_retention_ms.unwrap_or(defaults.activity_retention_ms),
+            anomaly_retention_ms: self.anomaly_retention_ms.unwrap_or(defaults.anomaly_retention_ms),
         }
     }
 }
@@ -64,7 +70,7 @@ impl Overrides {
 pub struct SettingsChange {
     /// Switches the anomalous-activity feature. `true` while it is on changes nothing; after `false` it starts anew.
     pub anomalous_activity: Option<bool>,
-    /// New overrides, each at least 0; `max_activities` and `activity_retention_ms` at least 1.
+    /// New overrides, each at least 0; `max_activities` and the retentions at least 1.
     pub overrides: Overrides,
     /// A new storage quota.
     pub quota: Option<Quota>,
@@ -120,6 +126,7 @@ pub async fn update(
     check_range("recency (ms)", asked.recency_ms, 0)?;
     check_range("max activities", asked.max_activities, 1)?;
     check_range("activity retention (ms)", asked.activity_retention_ms, 1)?;
+    check_range("anomaly retention (ms)", asked.anomaly_retention_ms, 1)?;
     let quota_bytes = change.quota.map_or(tenant.quota_bytes, Option::from);
     check_range("quota (bytes)", quota_bytes, 0)?;
     let overrides = Overrides {
@@ -127,6 +134,7 @@ pub async fn update(
         recency_ms: asked.recency_ms.or(tenant.overrides.recency_ms),
         max_activities: asked.max_activities.or(tenant.overrides.max_activities),
         activity_retention_ms: asked.activity_retention_ms.or(tenant.overrides.activity_retention_ms),
+        anomaly_retention_ms: asked.anomaly_retention_ms.or(tenant.overrides.anomaly_retention_ms),
     };
     let Limits { recency_ms, activity_retention_ms, .. } = overrides.over(defaults);
     if recency_ms > activity_retention_ms {
@@ -139,7 +147,7 @@ pub async fn update(
     };
     let changed = sqlx::query_as(
         "UPDATE tenants SET anomalous_activity_since_ms = ?, availability_delay_ms = ?, recency_ms = ?,
-             max_activities = ?, activity_retention_ms = ?, quota_bytes = ?
+             max_activities = ?, activity_retention_ms = ?, anomaly_retention_ms = ?, quota_bytes = ?
          WHERE tenant_id = ? AND incarnation = ? RETURNING *",
     )
     .bind(since_ms)
@@ -147,6 +155,7 @@ pub async fn update(
     .bind(overrides.recency_ms)
     .bind(overrides.max_activities)
     .bind(overrides.activity_retention_ms)
+    .bind(overrides.anomaly_retention_ms)
     .bind(quota_bytes)
     .bind(tenant.key.id.get())
     .bind(tenant.key.incarnation)

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::auth::Actor;
 use super::evidence::{EvidenceError, chain};
+use super::trouble::Trouble;
 use super::{Services, audit_entry};
 use crate::domain::anomaly::AnomalyId;
 use crate::domain::incident::IncidentStatus;
@@ -97,6 +98,13 @@ pub(super) fn check(new: &NewAnomaly) -> Result<(), AnomalyError> {
 }
 
 impl Services {
+    /// When what is reported now counts as created, ms since epoch: now, but not before the feature was switched
+    /// on, or a clock that was set back would keep it from ever being served.
+    #[must_use]
+    pub fn creation_ms(&self, tenant: &Tenant) -> i64 {
+        self.clock.now_ms().max(tenant.anomalous_activity_since_ms.unwrap_or(i64::MIN))
+    }
+
     /// Stores an anomaly. Success means: durable, with its number; the evidence is pending.
     ///
     /// # Errors
@@ -108,7 +116,7 @@ impl Services {
         new: NewAnomaly,
     ) -> Result<Anomaly, AnomalyError> {
         check(&new)?;
-        if new.created_at_ms > self.clock.now_ms() + MAX_AHEAD_MS {
+        if new.created_at_ms > self.creation_ms(tenant) + MAX_AHEAD_MS {
             return Err(field("createdAt", "may lie at most 5 minutes ahead of the server's clock"));
         }
         self.check_where(new.where_sql.as_deref()).await?;
@@ -184,8 +192,8 @@ impl Services {
             let tenant = crate::registry::tenants::get(&mut *self.registry.read().await?, anomaly.tenant.id).await?;
             let Some(tenant) = tenant.filter(|t| t.key == anomaly.tenant) else { continue };
             if let Err(error) = self.evidence(&tenant, &anomaly).await {
-                if matches!(error, EvidenceError::NoRoom(_)) {
-                    tracing::warn!(error = chain(&error), "evidence that is due waits for room");
+                if matches!(error, EvidenceError::NoRoom(_)) || Trouble::of(&error).is_some() {
+                    tracing::warn!(error = chain(&error), "evidence that is due waits for room, or for its disk");
                     break;
                 }
                 tracing::warn!(anomaly = %anomaly.id, error = chain(&error), "evidence that is due could not be made");

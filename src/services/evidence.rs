@@ -10,6 +10,7 @@ use object_store::ObjectStoreExt;
 
 use super::Services;
 use super::room::NoRoom;
+use super::trouble::Trouble;
 use crate::domain::anomaly::AnomalyId;
 use crate::lake::error::LakeError;
 use crate::lake::evidence_files::{evidence_path, write_evidence};
@@ -233,7 +234,10 @@ impl Services {
         let made = match made {
             Ok(made) => made,
             Err(error) => {
-                self.record_evidence_failure(tenant, anomaly, &before, &error).await?;
+                // What the machine lacks now says nothing about this evidence: no attempt is used up.
+                if Trouble::of(&error).is_none() {
+                    self.record_evidence_failure(tenant, anomaly, &before, &error).await?;
+                }
                 return Err(error);
             }
         };

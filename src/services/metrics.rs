@@ -55,6 +55,22 @@ pub struct Metrics {
     pub disk_free_bytes: Gauge,
     /// Activities tables that are open.
     pub open_tables: Gauge,
+    /// Bytes of data files that ingests committed.
+    pub lake_bytes_ingested: Gauge<u64, AtomicU64>,
+    /// Bytes of data files that merging small files committed.
+    pub lake_bytes_merged: Gauge<u64, AtomicU64>,
+    /// Bytes of data files that sorting days committed.
+    pub lake_bytes_sorted: Gauge<u64, AtomicU64>,
+    /// Merges and sorts committed.
+    pub upkeep_rewrites: Counter,
+    /// Failures of upkeep.
+    pub upkeep_failed: Counter,
+    /// Activities dropped because they had expired.
+    pub activities_expired: Counter,
+    /// Files deleted because nobody needed them.
+    pub vacuumed_files: Counter,
+    /// Their bytes.
+    pub vacuumed_bytes: Counter,
     /// Registry transactions committed.
     pub registry_commits: Gauge<u64, AtomicU64>,
     /// Writes in those transactions.
@@ -85,6 +101,14 @@ impl Default for Metrics {
             connections_refused: Counter::default(),
             disk_free_bytes: Gauge::default(),
             open_tables: Gauge::default(),
+            lake_bytes_ingested: Gauge::default(),
+            lake_bytes_merged: Gauge::default(),
+            lake_bytes_sorted: Gauge::default(),
+            upkeep_rewrites: Counter::default(),
+            upkeep_failed: Counter::default(),
+            activities_expired: Counter::default(),
+            vacuumed_files: Counter::default(),
+            vacuumed_bytes: Counter::default(),
             registry_commits: Gauge::default(),
             registry_writes: Gauge::default(),
             registry: Mutex::default(),
@@ -112,6 +136,22 @@ impl Default for Metrics {
             metrics.disk_free_bytes.clone(),
         );
         registry.register("open_tables", "activities tables that are open", metrics.open_tables.clone());
+        for (name, help, gauge) in [
+            ("lake_bytes_ingested", "bytes of data files by ingests", &metrics.lake_bytes_ingested),
+            ("lake_bytes_merged", "bytes of data files by merging small ones", &metrics.lake_bytes_merged),
+            ("lake_bytes_sorted", "bytes of data files by sorting days", &metrics.lake_bytes_sorted),
+        ] {
+            registry.register(name, help, gauge.clone());
+        }
+        for (name, help, counter) in [
+            ("upkeep_rewrites", "merges and sorts committed", &metrics.upkeep_rewrites),
+            ("upkeep_failed", "failures of upkeep", &metrics.upkeep_failed),
+            ("activities_expired", "activities dropped because of their age", &metrics.activities_expired),
+            ("vacuumed_files", "files deleted because nobody needed them", &metrics.vacuumed_files),
+            ("vacuumed_bytes", "bytes of deleted files", &metrics.vacuumed_bytes),
+        ] {
+            registry.register(name, help, counter.clone());
+        }
         registry.register("registry_commits", "registry transactions committed", metrics.registry_commits.clone());
         registry.register("registry_writes", "writes in registry transactions", metrics.registry_writes.clone());
         *metrics.registry.lock().unwrap_or_else(PoisonError::into_inner) = registry;

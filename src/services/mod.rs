@@ -3,17 +3,23 @@
 pub mod anomalies;
 pub mod anomaly_changes;
 pub mod auth;
+pub mod backup;
+pub mod check;
+pub mod erase;
 pub mod evidence;
 pub mod export;
 pub mod incidents;
 pub mod ingest;
 pub mod ledger;
+pub mod meter;
 pub mod metrics;
 pub mod own_sources;
 pub mod room;
 pub mod settings;
 pub mod single_flight;
 pub mod tenants;
+pub mod trouble;
+pub mod upkeep;
 pub mod upload;
 
 use std::path::PathBuf;
@@ -58,12 +64,14 @@ pub struct Services {
     pub auth: Authenticator,
     /// What the server counts about itself.
     pub metrics: Metrics,
+    data_dir: PathBuf,
     tmp: PathBuf,
     evidence_flights: SingleFlight<AnomalyId>,
     keys_in_use: SingleFlight<(TenantKey, String)>,
     own_sources: OwnSources,
     export_permits: Arc<Semaphore>,
     ingest_permits: Semaphore,
+    upkeep: upkeep::Upkeep,
     // Last, so that it outlives what runs on it.
     _cpu: CpuRuntime,
 }
@@ -117,12 +125,14 @@ impl Services {
             cpu,
             auth,
             metrics: Metrics::default(),
+            data_dir: dir.path().to_owned(),
             tmp: dir.tmp(),
             evidence_flights: SingleFlight::default(),
             keys_in_use: SingleFlight::default(),
             own_sources: OwnSources::default(),
             export_permits: Arc::new(Semaphore::new(settings.max_exports)),
             ingest_permits: Semaphore::new(settings.max_ingests),
+            upkeep: upkeep::Upkeep::default(),
             settings,
             _cpu: runtime,
         }))
@@ -153,6 +163,10 @@ impl Services {
             tracing::warn!(%error, "could not ask the disk for its free space");
         }
         self.metrics.open_tables.set(i64::try_from(self.lake.open_tables()).unwrap_or(i64::MAX));
+        let written = self.lake.feed().bytes_written();
+        self.metrics.lake_bytes_ingested.set(written.ingest);
+        self.metrics.lake_bytes_merged.set(written.merge);
+        self.metrics.lake_bytes_sorted.set(written.sort);
         let stats = self.registry.writer_stats();
         self.metrics.registry_commits.set(stats.groups);
         self.metrics.registry_writes.set(stats.jobs);

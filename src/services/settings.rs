@@ -119,6 +119,9 @@ pub struct TenantDefaults {
     /// Time from an activity's `timeStamp` during which it is kept. Default 100 d.
     #[serde(deserialize_with = "span")]
     pub activity_retention: Duration,
+    /// Time from an anomaly's creation during which it is kept; never shorter than it is served. Default 90 d.
+    #[serde(deserialize_with = "span")]
+    pub anomaly_retention: Duration,
 }
 
 impl Default for ServerSettings {
@@ -155,6 +158,7 @@ impl Default for TenantDefaults {
             recency: days(15),
             max_activities: 100_000,
             activity_retention: days(100),
+            anomaly_retention: days(90),
         }
     }
 }
@@ -244,6 +248,7 @@ impl ServerSettings {
             recency_ms: ms(self.tenant.recency),
             max_activities: i64::from(self.tenant.max_activities),
             activity_retention_ms: ms(self.tenant.activity_retention),
+            anomaly_retention_ms: ms(self.tenant.anomaly_retention),
         }
     }
 }

@@ -8,6 +8,7 @@ use crate::registry::RegistryError;
 use crate::registry::audit;
 use crate::registry::settings::{self, Limits, SettingsChange};
 use crate::registry::tenants::{self, Tenant, TenantError, TenantState};
+use crate::registry::upkeep;
 
 /// Failure to drop a tenant.
 #[derive(Debug, thiserror::Error)]
@@ -79,6 +80,8 @@ impl Services {
             .try_write(move |conn| {
                 Box::pin(async move {
                     let tenant = settings::update(conn, id, &change, &defaults, now_ms).await?;
+                    // What is kept for how long may have changed.
+                    upkeep::due_by(conn, tenant.key, now_ms).await?;
                     let mut entry = audit_entry(&actor, now_ms, Some(tenant.key), "tenant.set", id.to_string());
                     entry.detail = serde_json::json!({
                         "anomalousActivity": change.anomalous_activity,
@@ -86,6 +89,7 @@ impl Services {
                         "recencyMs": change.overrides.recency_ms,
                         "maxActivities": change.overrides.max_activities,
                         "activityRetentionMs": change.overrides.activity_retention_ms,
+                        "anomalyRetentionMs": change.overrides.anomaly_retention_ms,
                         "quotaBytes": change.quota,
                     });
                     audit::append(conn, &entry).await?;
@@ -130,8 +134,9 @@ impl Services {
                 .write(move |conn| Box::pin(async move { tenants::finish_drop(conn, key, now_ms).await }))
                 .await?;
         }
+        let folders = self.lake.tenant_folders().await?;
         let live: Vec<TenantKey> = self.list_tenants().await?.iter().map(|tenant| tenant.key).collect();
-        let removed = self.lake.remove_other_tenants(&live).await?;
+        let removed = self.lake.remove_other_tenants(folders, &live).await?;
         if removed > 0 {
             tracing::info!(removed, "removed what requests under way had left of dropped tenants");
         }

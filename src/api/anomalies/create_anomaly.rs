@@ -79,7 +79,7 @@ pub async fn create_anomaly(
     let new = NewAnomaly {
         from_ms: body.from.resolve("from", now_ms)?,
         to_ms: body.to.resolve("to", now_ms)?,
-        created_at_ms: created_at_ms.unwrap_or(now_ms),
+        created_at_ms: created_at_ms.unwrap_or_else(|| services.creation_ms(&caller.tenant)),
         user: body.user,
         where_sql: body.condition,
         score: body.score,

@@ -2,9 +2,14 @@
 
 pub mod audit;
 pub mod sources;
+pub mod backup;
+pub mod check;
+pub mod erase;
+pub mod lake;
 pub mod tenants;
 pub mod tokens;
 pub mod users;
+pub mod watched;
 
 use std::sync::Arc;
 
@@ -32,7 +37,12 @@ pub fn routes() -> Router<Arc<Services>> {
         .route("/control/tenants/{id}/tokens", post(tokens::create_token).get(tokens::list_tokens))
         .route("/control/tenants/{id}/tokens/{token}", delete(tokens::revoke_token))
         .route("/control/sources", post(sources::keep_source))
+        .route("/control/tenants/{id}/lake", get(lake::lake_status))
+        .route("/control/tenants/{id}/lake/{command}", post(lake::lake_upkeep))
         .route("/control/tenants/{id}/audit", get(audit::list_audit))
+        .route("/control/check", get(check::check_lake))
+        .route("/control/backup", post(backup::create_backup))
+        .route("/control/tenants/{id}/user-data/erase", post(erase::erase_user))
 }
 
 /// Marks a request as the operator's.

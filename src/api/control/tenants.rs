@@ -38,6 +38,8 @@ pub struct TenantModel {
     pub max_activities: i64,
     /// Limit that applies, in ms.
     pub activity_retention_ms: i64,
+    /// Limit that applies, in ms.
+    pub anomaly_retention_ms: i64,
     /// Most bytes of stored activities and evidence; absent without a limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quota_bytes: Option<i64>,
@@ -59,6 +61,7 @@ fn model(services: &Services, tenant: Tenant) -> TenantModel {
         recency_ms: limits.recency_ms,
         max_activities: limits.max_activities,
         activity_retention_ms: limits.activity_retention_ms,
+        anomaly_retention_ms: limits.anomaly_retention_ms,
         quota_bytes: tenant.quota_bytes,
     }
 }
@@ -86,6 +89,8 @@ pub struct SetTenant {
     pub max_activities: Option<i64>,
     /// In ms.
     pub activity_retention_ms: Option<i64>,
+    /// In ms.
+    pub anomaly_retention_ms: Option<i64>,
     /// In bytes; `null` takes the quota away.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub quota_bytes: Option<Quota>,
@@ -129,6 +134,7 @@ pub async fn set_tenant(
             recency_ms: set.recency_ms,
             max_activities: set.max_activities,
             activity_retention_ms: set.activity_retention_ms,
+            anomaly_retention_ms: set.anomaly_retention_ms,
         },
         quota: set.quota_bytes,
     };

@@ -53,6 +53,7 @@ async fn what_is_not_set_stays() {
         let wanted = json!({
             "id": 5618, "name": "Example", "state": "active", "createdAt": null, "availabilityDelayMs": 90_000,
             "recencyMs": 3 * 86_400_000, "maxActivities": 7, "activityRetentionMs": 40_i64 * 86_400_000_i64,
+            "anomalyRetentionMs": 90_i64 * 86_400_000_i64,
         });
         let mut found = shown(&lake).await;
         assert!(found["anomalousActivitySince"].is_null(), "{found}");

@@ -1,5 +1,5 @@
 //! The real binary: start, stop, and kill -9.
 
+mod crash;
 mod kill_evidence;
-mod kill_ingest;
 mod serve;

@@ -4,6 +4,7 @@ pub(crate) mod api;
 pub(crate) mod contract;
 pub(crate) mod process;
 pub(crate) mod records;
+pub(crate) mod seeded;
 pub(crate) mod server;
 pub(crate) mod wait;
 

@@ -21,6 +21,7 @@ const READY_WITHIN: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(crate) struct ProcessDir {
     root: TempDir,
+    log_filter: &'static str,
 }
 
 /// A running `anomalake serve`; killed when dropped.
@@ -30,15 +31,41 @@ pub(crate) struct TestProcess {
     child: Child,
 }
 
+/// The product's executable: beside the tests, or, for an example, in the folder above.
+pub(crate) fn binary() -> PathBuf {
+    option_env!("CARGO_BIN_EXE_anomalake")
+        .map_or_else(|| std::env::current_exe().unwrap().ancestors().nth(2).unwrap().join("anomalake"), PathBuf::from)
+}
+
 impl ProcessDir {
     pub(crate) fn new() -> Self {
+        Self::with("commit-interval = \"0s\"\n", "debug")
+    }
+
+    /// The same with settings and a log filter of the caller's own.
+    pub(crate) fn with(settings: &str, log_filter: &'static str) -> Self {
         let root = tempfile::tempdir().unwrap();
-        std::fs::write(root.path().join("settings.toml"), "commit-interval = \"0s\"\n").unwrap();
-        Self { root }
+        std::fs::write(root.path().join("settings.toml"), settings).unwrap();
+        Self { root, log_filter }
+    }
+
+    /// Leaves everything where it is, to be looked at, and tells where.
+    pub(crate) fn keep(self) -> PathBuf {
+        self.root.keep()
     }
 
     pub(crate) fn data(&self) -> PathBuf {
         self.root.path().join("data")
+    }
+
+    /// The folder that holds all of it.
+    pub(crate) fn root(&self) -> &std::path::Path {
+        self.root.path()
+    }
+
+    /// Where processes write what they have to say.
+    pub(crate) fn log_file(&self) -> std::fs::File {
+        std::fs::File::options().create(true).append(true).open(self.root.path().join("log")).unwrap()
     }
 
     /// What every process so far wrote to stderr.
@@ -48,12 +75,11 @@ impl ProcessDir {
 
     /// `anomalake serve` on a free port.
     pub(crate) fn command(&self) -> Command {
-        let log = std::fs::File::options().create(true).append(true).open(self.root.path().join("log")).unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_anomalake"));
+        let mut command = Command::new(binary());
         command.args(["serve", "--listen", "127.0.0.1:0", "--data-dir"]).arg(self.data());
         command.arg("--config").arg(self.root.path().join("settings.toml"));
-        command.env_remove("ANOMALAKE_DATA_DIR").env("RUST_LOG", "debug");
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).kill_on_drop(true);
+        command.env_remove("ANOMALAKE_DATA_DIR").env("RUST_LOG", self.log_filter);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(self.log_file()).kill_on_drop(true);
         command
     }
 
@@ -81,12 +107,18 @@ impl ProcessDir {
 
     /// Creates tenant 5618 with the feature on and no delay, and returns a token that may do everything in it.
     pub(crate) async fn tenant(&self) -> String {
+        self.tenant_of(5618).await
+    }
+
+    /// The same with another id.
+    pub(crate) async fn tenant_of(&self, id: i64) -> String {
         let control = self.control();
-        control.post_json("/control/tenants", &json!({ "id": 5618, "name": "Example" })).await.expect(201);
-        let settings = json!({ "anomalousActivity": true, "availabilityDelayMs": 0 });
-        control.send("PATCH", "/control/tenants/5618", settings.to_string()).await.expect(200);
+        control.post_json("/control/tenants", &json!({ "id": id, "name": "Example" })).await.expect(201);
+        let (settings, tenant) =
+            (json!({ "anomalousActivity": true, "availabilityDelayMs": 0 }), format!("/control/tenants/{id}"));
+        control.send("PATCH", &tenant, settings.to_string()).await.expect(200);
         let token = json!({ "scopes": "activities:write,anomalies:write" });
-        let made = control.post_json("/control/tenants/5618/tokens", &token).await.expect(201).json();
+        let made = control.post_json(&format!("{tenant}/tokens"), &token).await.expect(201).json();
         made["token"].as_str().unwrap().to_owned()
     }
 }

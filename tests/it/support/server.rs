@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use anomalake::api::serve::serve_public;
-use anomalake::cli::owner::Owner;
+use anomalake::cli::owner::{OwnError, Owner};
 use anomalake::domain::clock::{Clock, ManualClock};
 use anomalake::domain::principal::{Role, Scopes};
 use anomalake::domain::tenant::TenantId;
@@ -62,8 +62,13 @@ impl TestServer {
     }
 
     async fn over(dir: TempDir, settings: ServerSettings, clock: Arc<ManualClock>) -> Self {
-        let its_clock = Arc::<ManualClock>::clone(&clock);
-        let owner = Owner::take(dir.path(), settings.clone(), its_clock).await.unwrap();
+        let mut owner = Owner::take(dir.path(), settings.clone(), Arc::<ManualClock>::clone(&clock)).await;
+        // A process that another test is just starting may hold what was open here when it was forked.
+        while matches!(owner, Err(OwnError::InUse { .. })) {
+            tokio::task::yield_now().await;
+            owner = Owner::take(dir.path(), settings.clone(), Arc::<ManualClock>::clone(&clock)).await;
+        }
+        let owner = owner.unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let stop = CancellationToken::new();

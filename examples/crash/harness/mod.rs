@@ -1,0 +1,227 @@
+//! kill -9 of the real binary, again and again, while clients write, investigate and export.
+//!
+//! The clients keep a ledger of what they were answered. After each restart everything is read back and compared:
+//! nothing acknowledged is missing, nothing is there twice, no request is there in part, exports hold exactly
+//! what is stored. Requests without an answer are repeated with their key, also across restarts.
+
+mod clients;
+mod ledger;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::SystemTime;
+
+use serde_json::json;
+
+use crate::support::api::Api;
+use crate::support::process::{ProcessDir, TestProcess};
+use crate::support::records::Seeded;
+use crate::support::wait::until;
+
+pub(crate) use ledger::Damage;
+use ledger::Ledger;
+
+/// Upkeep as busy as it can be, and commits as fast as they come.
+const SETTINGS: &str = "commit-interval = \"0s\"\n";
+
+/// How hard to try.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Plan {
+    pub(crate) seed: u64,
+    /// Times that the server is killed under load.
+    pub(crate) cycles: u64,
+    /// Clients that ingest.
+    pub(crate) clients: u64,
+    /// Print a line every so many cycles; 0 for none.
+    pub(crate) report_every: u64,
+}
+
+/// What was done and found.
+#[derive(Debug, Default)]
+pub(crate) struct Report {
+    pub(crate) cycles: u64,
+    pub(crate) kills_at_start: u64,
+    pub(crate) requests: usize,
+    pub(crate) answered: usize,
+    pub(crate) repeated: usize,
+    pub(crate) acknowledged_rows: usize,
+    pub(crate) refused: u64,
+    pub(crate) anomalies: usize,
+    pub(crate) exports: u64,
+    pub(crate) upkeep: u64,
+    pub(crate) damage: Damage,
+    pub(crate) violations: Vec<String>,
+    /// Where the data is left when something was wrong.
+    pub(crate) kept: Option<std::path::PathBuf>,
+}
+
+impl Report {
+    pub(crate) fn is_clean(&self) -> bool {
+        self.damage == Damage::default() && self.violations.is_empty()
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "kill -9 cycles {}, of them while starting {}", self.cycles, self.kills_at_start)?;
+        writeln!(f, "requests {}, repeated with their key {}", self.requests, self.repeated)?;
+        writeln!(f, "acknowledged requests {}, rows {}", self.answered, self.acknowledged_rows)?;
+        writeln!(f, "anomalies {}, exports {}, upkeep by hand {}", self.anomalies, self.exports, self.upkeep)?;
+        writeln!(f, "refused for now {}", self.refused)?;
+        let Damage { lost, duplicated, torn, unknown } = self.damage;
+        write!(f, "rows lost {lost}, duplicated {duplicated}, torn {torn}, unknown {unknown}")?;
+        for violation in &self.violations {
+            write!(f, "\nviolation: {violation}")?;
+        }
+        if let Some(kept) = &self.kept {
+            write!(f, "\nthe data is kept in {}", kept.display())?;
+        }
+        Ok(())
+    }
+}
+
+struct Run {
+    plan: Plan,
+    dir: ProcessDir,
+    ledger: Ledger,
+    chance: Seeded,
+    token: String,
+    /// An anomaly of all activities.
+    everything: i64,
+    report: Report,
+}
+
+/// Runs until the last cycle or the first broken promise.
+pub(crate) async fn run(plan: Plan) -> Report {
+    let dir = ProcessDir::with(SETTINGS, "warn");
+    let process = dir.serve().await;
+    let token = dir.tenant().await;
+    let all = json!({ "from": 0, "to": "2200-01-01T00:00:00Z", "where": "true" });
+    let made = process.api(&token).post_json("/api/v1/anomalies", &all).await.expect(201);
+    let now = SystemTime::UNIX_EPOCH.elapsed().unwrap();
+    let run = Run {
+        plan,
+        ledger: Ledger::new(i64::try_from(now.as_millis()).unwrap()),
+        chance: Seeded::new(plan.seed),
+        token,
+        everything: made.json()["id"].as_i64().unwrap(),
+        report: Report::default(),
+        dir,
+    };
+    run.cycles(process).await
+}
+
+impl Run {
+    async fn cycles(mut self, mut process: TestProcess) -> Report {
+        for cycle in 1..=self.plan.cycles {
+            self.load_until_killed(process, cycle).await;
+            self.report.cycles = cycle;
+            process = self.restart().await;
+            self.check(&process.api(&self.token)).await;
+            if self.plan.report_every > 0 && cycle.is_multiple_of(self.plan.report_every) {
+                println!("{cycle} cycles, {} acknowledged requests, {:?}", self.ledger.answered(), self.report.damage);
+            }
+            if !self.is_clean() {
+                return self.end();
+            }
+        }
+        self.repeat_all(&process.api(&self.token)).await;
+        self.check(&process.api(&self.token)).await;
+        process.terminate().await;
+        if !process.ended().await.success() {
+            self.ledger.accuse("the last server did not end well".to_owned());
+        }
+        self.end()
+    }
+
+    fn is_clean(&self) -> bool {
+        self.report.damage == Damage::default() && self.ledger.books().violations.is_empty()
+    }
+
+    async fn load_until_killed(&mut self, process: TestProcess, cycle: u64) {
+        let (api, seed) = (process.api(&self.token), self.plan.seed ^ cycle << 16);
+        let mut clients: Vec<_> = (0..self.plan.clients)
+            .map(|n| tokio::spawn(clients::ingest(api.clone(), self.ledger.clone(), seed ^ n << 8)))
+            .collect();
+        clients.push(tokio::spawn(clients::investigate(api, self.ledger.clone(), seed)));
+        let enough = self.ledger.answered() + usize::try_from(1 + self.chance.below(40)).unwrap();
+        let gone = |clients: &[tokio::task::JoinHandle<()>]| clients.iter().any(tokio::task::JoinHandle::is_finished);
+        until("requests to be acknowledged", async || self.ledger.answered() >= enough || gone(&clients)).await;
+        for _ in 0..self.chance.below(2000) {
+            tokio::task::yield_now().await;
+        }
+        process.kill().await;
+        for client in clients {
+            client.await.unwrap();
+        }
+        self.report.repeated += self.ledger.settle();
+    }
+
+    /// Starts the server again, which is now and then killed while it starts.
+    async fn restart(&mut self) -> TestProcess {
+        while self.chance.below(8) == 0 {
+            let mut child = self.dir.command().spawn().unwrap();
+            for _ in 0..self.chance.below(100_000) {
+                tokio::task::yield_now().await;
+            }
+            child.kill().await.unwrap();
+            self.report.kills_at_start += 1;
+        }
+        self.dir.serve().await
+    }
+
+    /// Reads everything back.
+    async fn check(&mut self, api: &Api) {
+        let path = format!("/api/v1/anomalies/{}/activities", self.everything);
+        let answer = api.get(&path).await.expect(200);
+        let mut stored = BTreeMap::<String, usize>::new();
+        for name in answer.column("fileName") {
+            *stored.entry(name).or_default() += 1;
+        }
+        self.report.damage = self.ledger.compare(&stored);
+        let anomalies = self.ledger.books().anomalies.clone();
+        for _ in 0..anomalies.len().min(3) {
+            let anomaly = &anomalies[usize::try_from(self.chance.below(anomalies.len() as u64)).unwrap()];
+            let Some(mut names) = clients::export(api, &self.ledger, anomaly).await.unwrap() else {
+                self.ledger.accuse(format!("the evidence of {anomaly:?} cannot be had"));
+                continue;
+            };
+            names.sort_unstable();
+            if names != self.ledger.of_user(&stored, &anomaly.user) {
+                self.ledger.accuse(format!("the evidence of {anomaly:?} is not what is stored: {names:?}"));
+            }
+        }
+    }
+
+    /// Repeats every request: those with an answer get it again, the others one.
+    async fn repeat_all(&self, api: &Api) {
+        let sent = self.ledger.books().sent.clone();
+        for (number, sent) in sent.iter().enumerate() {
+            let answer = clients::send(api, sent).await.unwrap().expect(200);
+            match &sent.answer {
+                Some(first) if *first != answer.body || answer.header("idempotent-replayed") != Some("true") => {
+                    self.ledger.accuse(format!("{} was answered {first:?}, and then {answer:?}", sent.key));
+                }
+                _ => self.ledger.finish(number, Some(answer.body)),
+            }
+        }
+    }
+
+    fn end(mut self) -> Report {
+        let clean = self.is_clean();
+        let mut books = self.ledger.books();
+        let answered: Vec<_> = books.sent.iter().filter(|sent| sent.answer.is_some()).collect();
+        let report = Report {
+            requests: books.sent.len(),
+            answered: answered.len(),
+            acknowledged_rows: answered.iter().map(|sent| sent.names.len()).sum(),
+            refused: books.refused,
+            anomalies: books.anomalies.len(),
+            exports: books.exports,
+            upkeep: books.upkeep,
+            kept: (!clean).then(|| self.dir.keep()),
+            ..std::mem::take(&mut self.report)
+        };
+        Report { violations: std::mem::take(&mut books.violations), ..report }
+    }
+}

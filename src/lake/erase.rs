@@ -1,0 +1,354 @@
+//! Taking one user's rows out of a table: the files that hold some are written anew without them.
+//!
+//! Rows count as the user's by `userKey`. Only files that can hold the user by their statistics are read. Each day is
+//! one commit, so a crash leaves the days before it done; doing it again finishes.
+
+use std::collections::{BTreeMap, HashSet};
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, AsArray, BooleanArray, Date32Array, Int64Array, RecordBatch, new_null_array};
+use arrow::compute::{cast, filter_record_batch, not};
+use arrow::datatypes::{DataType, Date32Type, Int64Type, Schema};
+use deltalake::kernel::Add;
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+
+use super::check::{Log, below};
+use super::data_files::{DataFolder, FLUSH_BYTES};
+use super::error::LakeError;
+use super::file_ranges::{FileRange, Wanted};
+use super::layout::ACTIVITIES;
+use super::rewrite::Rewrite;
+use super::table::ActivityTable;
+use super::watch::Watch;
+use crate::domain::activity::{DAY, INGESTED_AT, USER_KEY, lake_schema};
+
+/// Rows that are decoded at a time; a record may have a megabyte.
+const BATCH_ROWS: usize = 1024;
+
+/// A file that compaction replaced since it was looked at makes the day be looked at anew, at most so often.
+const TRIES: usize = 20;
+
+/// What there is of a user in a table, or was.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Erased {
+    /// Rows of the user.
+    pub rows: u64,
+    /// Files that hold them.
+    pub files: u64,
+    /// Size of those files, in bytes.
+    pub bytes: u64,
+    /// Days of those files.
+    pub days: u64,
+}
+
+/// One user up to a moment.
+#[derive(Debug, Clone)]
+pub struct Target {
+    /// The tenant's folder on local disk.
+    pub tenant_folder: PathBuf,
+    /// Key of the user.
+    pub user_key: String,
+    /// Rows accepted up to this time are to go, in ms since epoch. Rows accepted later may stay: they are new data.
+    pub until_ms: i64,
+}
+
+/// A file with rows of the user that are to go.
+struct Held {
+    add: Add,
+    rows: u64,
+}
+
+impl Target {
+    /// Counts what there is of the user; changes nothing. Cost: reads two columns of the files that can hold the
+    /// user. Blocking.
+    ///
+    /// # Errors
+    /// When the table's log or a file cannot be read.
+    pub fn count(&self, watch: &dyn Watch) -> Result<Erased, LakeError> {
+        let held = self.held(&mut HashSet::new(), watch)?;
+        let mut erased = Erased { days: held.len() as u64, ..Erased::default() };
+        for held in held.values().flatten() {
+            erased.add(held);
+        }
+        Ok(erased)
+    }
+
+    /// Takes the user's rows out of the table. Success means: committed and on stable storage; no query that starts
+    /// from now on finds a row of the user that was accepted up to the target's time. The old files stay on disk until
+    /// vacuum deletes them. Cost: reads and writes the files that hold the user. Run it on the CPU runtime.
+    ///
+    /// # Errors
+    /// [`LakeError::Interrupted`]: unknown until the table is opened again; other errors leave the days before
+    /// the failing one erased. Doing it again finishes.
+    pub async fn erase(&self, table: &ActivityTable, watch: &dyn Watch) -> Result<Erased, LakeError> {
+        let mut erased = Erased::default();
+        let mut without = HashSet::new();
+        for _ in 0..TRIES {
+            // Vacuum leaves alone what is read.
+            let _reading = table.file_use().read();
+            let held = self.held(&mut without, watch)?;
+            if held.is_empty() {
+                return Ok(erased);
+            }
+            for files in held.into_values() {
+                match self.rewrite(table, &files).await {
+                    Ok(()) => {
+                        erased.days += 1;
+                        files.iter().for_each(|held| erased.add(held));
+                    }
+                    Err(LakeError::Superseded { .. }) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        Err(LakeError::NotStored("the user's files are replaced again and again; try again later".into()))
+    }
+
+    /// Live files with rows of the user that are to go, by day. `without` remembers files that have none.
+    fn held(
+        &self,
+        without: &mut HashSet<String>,
+        watch: &dyn Watch,
+    ) -> Result<BTreeMap<Option<String>, Vec<Held>>, LakeError> {
+        let table = self.tenant_folder.join(ACTIVITIES);
+        let log = Log::read(&table)?;
+        let Some(state) = log.state.or_else(|| log.version.is_none().then(Default::default)) else {
+            return Err(LakeError::Inconsistent("the table's log is damaged; check the lake".to_owned()));
+        };
+        let wanted = Wanted { from_ms: i64::MIN, to_ms: i64::MAX, user_key: Some(&self.user_key) };
+        let can_hold = |add: &Add| !without.contains(&add.path) && FileRange::of(add).may_hold(&wanted);
+        let files: Vec<Add> = state.live.into_values().filter(can_hold).collect();
+        watch.planned(files.iter().map(size).sum());
+        let mut found: BTreeMap<Option<String>, Vec<Held>> = BTreeMap::new();
+        for add in files {
+            if watch.is_stopped() {
+                return Err(LakeError::NotStored("nobody waits any more".into()));
+            }
+            let rows = match self.rows_in(&table, &add) {
+                // Upkeep may have replaced and deleted it; the next look at the log tells.
+                Err(LakeError::Io(error)) if error.kind() == std::io::ErrorKind::NotFound => continue,
+                rows => rows?,
+            };
+            watch.done(size(&add));
+            if rows == 0 {
+                without.insert(add.path);
+            } else {
+                let day = add.partition_values.get(DAY).cloned().flatten();
+                found.entry(day).or_default().push(Held { add, rows });
+            }
+        }
+        Ok(found)
+    }
+
+    /// Rows of the user in a file; none when all of them are newer than the target's time.
+    fn rows_in(&self, table: &Path, add: &Add) -> Result<u64, LakeError> {
+        let (mut rows, mut old) = (0, false);
+        for batch in open(table, add, Some(&[USER_KEY, INGESTED_AT]))? {
+            let batch = batch?;
+            let theirs = is_user(&batch, &self.user_key)?;
+            rows += theirs.true_count() as u64;
+            if !old && theirs.true_count() > 0 {
+                let rows = filter_record_batch(&batch, &theirs)?;
+                let accepted = column(&rows, INGESTED_AT)?;
+                let accepted = accepted.as_primitive_opt::<Int64Type>().map(Int64Array::values);
+                old = accepted.is_some_and(|times| times.iter().any(|time| *time <= self.until_ms));
+            }
+        }
+        Ok(if old { rows } else { 0 })
+    }
+
+    /// Writes the files of a day anew without the user and commits it.
+    async fn rewrite(&self, table: &ActivityTable, files: &[Held]) -> Result<(), LakeError> {
+        let folder = table.data_folder();
+        let mut written = Vec::new();
+        if let Err(error) = self.write_others(&folder, files, &mut written).await {
+            folder.delete_uncommitted(&written).await;
+            return match error {
+                LakeError::Io(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                    Err(LakeError::Superseded { path: files.first().map(|f| f.add.path.clone()).unwrap_or_default() })
+                }
+                error => Err(error),
+            };
+        }
+        let removed = files.iter().map(|held| held.add.path.clone()).collect();
+        table.replace_files(removed, written, Rewrite::LessRows).await.map(drop)
+    }
+
+    async fn write_others(&self, folder: &DataFolder, files: &[Held], written: &mut Vec<Add>) -> Result<(), LakeError> {
+        let table = self.tenant_folder.join(ACTIVITIES);
+        let (mut buffered, mut bytes) = (Vec::new(), 0);
+        for held in files {
+            for batch in open(&table, &held.add, None)? {
+                let batch = batch?;
+                let kept = filter_record_batch(&batch, &not(&is_user(&batch, &self.user_key)?)?)?;
+                let kept = as_lake_rows(&kept, &held.add)?;
+                bytes += kept.get_array_memory_size();
+                buffered.push(kept);
+                if bytes >= FLUSH_BYTES {
+                    written.extend(folder.write_sorted(std::mem::take(&mut buffered)).await?);
+                    bytes = 0;
+                }
+            }
+        }
+        written.extend(folder.write_sorted(buffered).await?);
+        Ok(())
+    }
+}
+
+impl Erased {
+    fn add(&mut self, held: &Held) {
+        self.rows += held.rows;
+        self.files += 1;
+        self.bytes += size(&held.add);
+    }
+}
+
+fn size(add: &Add) -> u64 {
+    u64::try_from(add.size).unwrap_or(0)
+}
+
+fn open(table: &Path, add: &Add, columns: Option<&[&str]>) -> Result<ParquetRecordBatchReader, LakeError> {
+    let outside = || LakeError::Inconsistent(format!("the log names a file outside of the table, {}", add.path));
+    let path = below(table, &add.path).ok_or_else(outside)?;
+    reader(&path, columns)
+}
+
+fn reader(path: &Path, columns: Option<&[&str]>) -> Result<ParquetRecordBatchReader, LakeError> {
+    let builder = ParquetRecordBatchReaderBuilder::try_new(File::open(path)?)?.with_batch_size(BATCH_ROWS);
+    let mask = match columns {
+        Some(names) => ProjectionMask::columns(builder.parquet_schema(), names.iter().copied()),
+        None => ProjectionMask::all(),
+    };
+    Ok(builder.with_projection(mask).build()?)
+}
+
+fn column<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a ArrayRef, LakeError> {
+    batch.column_by_name(name).ok_or_else(|| LakeError::Inconsistent(format!("a file lacks the column {name}")))
+}
+
+/// Which rows are the user's; a row without a user is nobody's.
+fn is_user(batch: &RecordBatch, user_key: &str) -> Result<BooleanArray, LakeError> {
+    let keys = cast(column(batch, USER_KEY)?, &DataType::Utf8)?;
+    Ok(keys.as_string::<i32>().iter().map(|key| Some(key == Some(user_key))).collect())
+}
+
+/// The rows of a file in the lake's columns: with its day, and null where the file is older than a column.
+fn as_lake_rows(batch: &RecordBatch, add: &Add) -> Result<RecordBatch, LakeError> {
+    let schema = lake_schema();
+    let day = day_value(add)?;
+    let columns = schema.fields().iter().map(|field| match batch.column_by_name(field.name()) {
+        Some(found) => Ok(cast(found, field.data_type())?),
+        None if field.name() == DAY => Ok(Arc::new(Date32Array::from_value(day, batch.num_rows())) as ArrayRef),
+        None => Ok(new_null_array(field.data_type(), batch.num_rows())),
+    });
+    let columns = columns.collect::<Result<Vec<_>, LakeError>>()?;
+    Ok(RecordBatch::try_new(Arc::<Schema>::clone(&schema), columns)?)
+}
+
+fn day_value(add: &Add) -> Result<i32, LakeError> {
+    let text = add.partition_values.get(DAY).cloned().flatten().unwrap_or_default();
+    let parsed = <Date32Type as arrow::compute::kernels::cast_utils::Parser>::parse(&text);
+    parsed.ok_or_else(|| LakeError::Inconsistent(format!("{} is in no day's folder", add.path)))
+}
+
+/// Whether a file, below the tenant's folder, holds a row of the user. False when it is not there any more. Blocking.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn holds_user(tenant_folder: &Path, file: &str, user_key: &str) -> Result<bool, LakeError> {
+    let outside = || LakeError::Inconsistent(format!("the registry names a file outside of the tenant, {file}"));
+    let path = below(tenant_folder, file).ok_or_else(outside)?;
+    let batches = match reader(&path, Some(&[USER_KEY])) {
+        Err(LakeError::Io(error)) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
+        batches => batches?,
+    };
+    for batch in batches {
+        if is_user(&batch?, user_key)?.true_count() > 0 {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lake::check::{check_table, parquet_files};
+    use crate::lake::data_files::Rows;
+    use crate::lake::testing::{self, rows, tenant};
+    use crate::lake::watch::Unwatched;
+
+    const DAY_MS: i64 = 86_400_000;
+
+    /// (userKey, activityId) of every row, sorted.
+    fn stored(folder: &Path) -> Vec<(String, String)> {
+        let table = folder.join(ACTIVITIES);
+        let mut found = Vec::new();
+        for add in Log::read(&table).unwrap().state.unwrap().live.values() {
+            for batch in open(&table, add, None).unwrap() {
+                let batch = batch.unwrap();
+                let texts = |name| cast(batch.column_by_name(name).unwrap(), &DataType::Utf8).unwrap();
+                let (keys, ids) = (texts(USER_KEY), texts("activityId"));
+                let pairs = keys.as_string::<i32>().iter().zip(ids.as_string::<i32>());
+                found.extend(pairs.map(|(key, id)| (key.unwrap_or("").to_owned(), id.unwrap_or("").to_owned())));
+            }
+        }
+        found.sort();
+        found
+    }
+
+    #[tokio::test]
+    async fn a_user_goes_and_everybody_else_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let (lake, _) = testing::lake(&dir);
+        let table = lake.table(tenant()).await.unwrap();
+        for batch in [
+            rows(&[(5, "Ann", "a"), (6, "bob", "b"), (DAY_MS + 5, "ann ", "c")]),
+            rows(&[(7, "zoe", "d"), (8, "carl", "e")]),
+            rows(&[(9, "ann", "f")]),
+        ] {
+            table.append(Rows::Batches(vec![batch]), None).await.unwrap();
+        }
+        let folder = lake.tenant_folder(tenant());
+        let target = Target { tenant_folder: folder.clone(), user_key: "ann".to_owned(), until_ms: 0 };
+        let expected = Erased { rows: 3, files: 3, days: 2, bytes: target.count(&Unwatched).unwrap().bytes };
+        assert_eq!(target.count(&Unwatched).unwrap(), expected);
+        assert_eq!(target.erase(&table, &Unwatched).await.unwrap(), expected);
+        let left = [("bob", "b"), ("carl", "e"), ("zoe", "d")].map(|(u, a)| (u.to_owned(), a.to_owned()));
+        assert_eq!(stored(&folder), left);
+        assert_eq!(target.erase(&table, &Unwatched).await.unwrap(), Erased::default());
+        let check = check_table(&folder, tenant().id, true, &Unwatched).unwrap();
+        assert_eq!((check.findings.len(), check.removed.files), (0, 3));
+    }
+
+    #[tokio::test]
+    async fn rows_accepted_later_do_not_keep_it_going() {
+        let dir = tempfile::tempdir().unwrap();
+        let (lake, _) = testing::lake(&dir);
+        let table = lake.table(tenant()).await.unwrap();
+        table.append(Rows::Batches(vec![rows(&[(5, "ann", "a")])]), None).await.unwrap();
+        let folder = lake.tenant_folder(tenant());
+        // The test's rows say that they were accepted at time 0.
+        let target = Target { tenant_folder: folder.clone(), user_key: "ann".to_owned(), until_ms: -1 };
+        assert_eq!(target.erase(&table, &Unwatched).await.unwrap(), Erased::default());
+        assert_eq!(stored(&folder).len(), 1);
+    }
+
+    #[tokio::test]
+    async fn files_of_evidence_tell_whether_they_hold_the_user() {
+        let dir = tempfile::tempdir().unwrap();
+        let (lake, _) = testing::lake(&dir);
+        let table = lake.table(tenant()).await.unwrap();
+        table.append(Rows::Batches(vec![rows(&[(5, "ann", "a")])]), None).await.unwrap();
+        let folder = lake.tenant_folder(tenant());
+        let (file, _) = parquet_files(&folder.join(ACTIVITIES)).unwrap().remove(0);
+        let file = format!("{ACTIVITIES}/{file}");
+        assert!(holds_user(&folder, &file, "ann").unwrap());
+        assert!(!holds_user(&folder, &file, "an").unwrap());
+        assert!(!holds_user(&folder, "evidence/day=1970-01-01/gone.parquet", "ann").unwrap());
+        assert!(holds_user(&folder, "../x", "ann").is_err());
+    }
+}

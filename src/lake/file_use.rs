@@ -1,0 +1,134 @@
+//! Which files of a tenant somebody may still need: queries that run, and writes not yet committed.
+//!
+//! Vacuum asks here and not a clock: a clock may step, and a query's deadline is a setting. One value per
+//! tenant outlives the table's handle, so that closing and opening a table forgets nothing. What an earlier
+//! process read or wrote nobody needs any more.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// The files of one tenant that are in use.
+#[derive(Debug, Default)]
+pub struct FileUse(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    /// Number of the next reader.
+    next: u64,
+    /// Numbers of the readers that are open.
+    readers: BTreeMap<u64, ()>,
+    /// Files that left the newest snapshot, with the number of the first reader that cannot have seen them.
+    retired: HashMap<String, u64>,
+    /// Files on disk that a commit may still name.
+    uncommitted: HashSet<String>,
+}
+
+/// A reader: as long as it lives, no file is deleted that was live when it began, or later.
+#[derive(Debug)]
+pub struct Reader {
+    files: Arc<FileUse>,
+    number: u64,
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        self.files.lock().readers.remove(&self.number);
+    }
+}
+
+impl FileUse {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Begins to read. Call it before taking the snapshot that is read.
+    #[must_use]
+    pub fn read(self: &Arc<Self>) -> Reader {
+        let mut state = self.lock();
+        let number = state.next;
+        state.next += 1;
+        state.readers.insert(number, ());
+        Reader { files: Arc::clone(self), number }
+    }
+
+    /// How many readers there are.
+    #[must_use]
+    pub fn readers(&self) -> usize {
+        self.lock().readers.len()
+    }
+
+    /// Says that readers that begin from now on do not see these files. Saying it again changes nothing.
+    pub fn retire<'a>(&self, paths: impl IntoIterator<Item = &'a str>) {
+        let mut state = self.lock();
+        let next = state.next;
+        for path in paths {
+            state.retired.entry(path.to_owned()).or_insert(next);
+        }
+    }
+
+    /// Whether a reader is open that began before the file was retired. A file that was never retired is
+    /// read by nobody if it is not live.
+    #[must_use]
+    pub fn may_be_read(&self, path: &str) -> bool {
+        let state = self.lock();
+        let oldest = state.readers.first_key_value().map(|(number, ())| *number);
+        state.retired.get(path).zip(oldest).is_some_and(|(first_blind, oldest)| oldest < *first_blind)
+    }
+
+    /// Says that the file was deleted.
+    pub fn deleted(&self, path: &str) {
+        self.lock().retired.remove(path);
+    }
+
+    /// Says that files are on disk and wait for their commit.
+    pub(super) fn written<'a>(&self, paths: impl IntoIterator<Item = &'a str>) {
+        self.lock().uncommitted.extend(paths.into_iter().map(str::to_owned));
+    }
+
+    /// Says that files were committed, or deleted instead.
+    pub(super) fn settled<'a>(&self, paths: impl IntoIterator<Item = &'a str>) {
+        let mut state = self.lock();
+        for path in paths {
+            state.uncommitted.remove(path);
+        }
+    }
+
+    /// The files that wait for their commit. Ask before taking the snapshot that tells what is live: a file
+    /// committed in between would look like garbage.
+    #[must_use]
+    pub fn uncommitted(&self) -> HashSet<String> {
+        self.lock().uncommitted.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_retired_file_is_kept_for_those_who_began_before() {
+        let files = Arc::new(FileUse::default());
+        let (early, late);
+        early = files.read();
+        files.retire(["a"]);
+        late = files.read();
+        files.retire(["a", "b"]);
+        assert_eq!((files.may_be_read("a"), files.may_be_read("b"), files.may_be_read("c")), (true, true, false));
+        drop(early);
+        assert_eq!((files.may_be_read("a"), files.may_be_read("b")), (false, true));
+        drop(late);
+        assert_eq!((files.may_be_read("b"), files.readers()), (false, 0));
+        files.deleted("b");
+        let _again = files.read();
+        files.retire(["b"]);
+        assert!(files.may_be_read("b"), "the same name once more");
+    }
+
+    #[test]
+    fn a_file_waits_for_its_commit_until_it_is_settled() {
+        let files = FileUse::default();
+        files.written(["a", "b"]);
+        files.settled(["a"]);
+        assert_eq!(files.uncommitted(), HashSet::from(["b".to_owned()]));
+    }
+}

@@ -1,0 +1,126 @@
+//! Rewriting files of one day into fewer.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Date32Array, RecordBatch};
+use deltalake::kernel::Add;
+use tokio::sync::mpsc;
+use uuid::Uuid;
+
+use super::live::{LiveFile, tag};
+use super::merge::merge;
+use crate::domain::activity::{DAY, lake_schema};
+use crate::domain::day::Day;
+use crate::lake::data_files::DayLayout;
+use crate::lake::error::LakeError;
+use crate::lake::feed::WrittenBy;
+use crate::lake::rewrite::Rewrite;
+use crate::lake::table::ActivityTable;
+
+/// Batches between the reading and the writing side.
+const BATCHES_AHEAD: usize = 2;
+
+/// Files that were rewritten into others with the same rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Compacted {
+    /// Files that were read.
+    pub files_before: usize,
+    /// Their bytes.
+    pub bytes_before: u64,
+    /// Files that took their place.
+    pub files_after: usize,
+    /// Their bytes.
+    pub bytes_after: u64,
+    /// Rows in either.
+    pub rows: u64,
+}
+
+/// Rewrites files of one day, in order of (userKey, timeStamp), and commits. Appends go on meanwhile. Success
+/// means: committed and durable; queries that started before go on with the old files. A crash at any moment
+/// leaves the table as it was or as it should be, and perhaps garbage for vacuum. Memory does not depend on the
+/// size of the day. `tmp` takes temporary files when there are more files than can be merged at a time.
+///
+/// # Errors
+/// [`LakeError::Superseded`] when one of the files was replaced meanwhile: plan anew. Else what reading,
+/// writing or committing says; nothing was changed then unless it is [`LakeError::Interrupted`].
+pub async fn compact(
+    table: &ActivityTable,
+    tmp: &Path,
+    day: Day,
+    inputs: &[LiveFile],
+    layout: DayLayout,
+) -> Result<Compacted, LakeError> {
+    let mut added = write(table, tmp, day, inputs, layout).await?;
+    let (run, by) = match layout {
+        DayLayout::Merged => (None, WrittenBy::Merge),
+        DayLayout::Sorted => (Some(Uuid::new_v4().simple().to_string()), WrittenBy::Sort),
+    };
+    tag(&mut added, inputs, run.as_deref());
+    let files_after = added.len();
+    let removed = inputs.iter().map(|file| file.path.clone()).collect();
+    let replaced = table.replace_files(removed, added, Rewrite::SameRows).await?;
+    table.feed().count(by, replaced.bytes_added);
+    Ok(Compacted {
+        files_before: inputs.len(),
+        bytes_before: replaced.bytes_removed,
+        files_after,
+        bytes_after: replaced.bytes_added,
+        rows: inputs.iter().map(|file| file.rows).sum(),
+    })
+}
+
+/// Writes the new files; durable, and not yet referred to.
+async fn write(
+    table: &ActivityTable,
+    tmp: &Path,
+    day: Day,
+    inputs: &[LiveFile],
+    layout: DayLayout,
+) -> Result<Vec<Add>, LakeError> {
+    let folder = table.data_folder();
+    let files: Vec<PathBuf> = inputs.iter().map(|file| table.local_folder().join(&file.path)).collect();
+    let (schema, tmp) = (folder.file_schema(), tmp.to_owned());
+    let (sender, mut batches) = mpsc::channel::<RecordBatch>(BATCHES_AHEAD);
+    let reading = tokio::task::spawn_blocking(move || {
+        merge(&files, &schema, &tmp, &mut |batch| Ok(sender.blocking_send(batch).is_ok()))
+    });
+    let mut writer = folder.rewriter(layout);
+    let mut failure = None;
+    while let Some(batch) = batches.recv().await {
+        let written = match with_day(&batch, day) {
+            Ok(batch) => writer.write(&batch).await.map_err(LakeError::from),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = written {
+            failure = Some(error);
+            break;
+        }
+    }
+    drop(batches);
+    let read = reading.await.map_err(LakeError::from).flatten();
+    if let Some(error) = failure.or(read.err()) {
+        if let Err(abort) = writer.abort().await {
+            tracing::warn!(%abort, "could not abort a failed rewrite");
+        }
+        return Err(error);
+    }
+    let added = writer.close().await?;
+    folder.written(&added);
+    Ok(added)
+}
+
+/// The batch with the column that the files themselves do not hold.
+fn with_day(batch: &RecordBatch, day: Day) -> Result<RecordBatch, LakeError> {
+    let days: ArrayRef = Arc::new(Date32Array::from(vec![day.days_since_epoch(); batch.num_rows()]));
+    let schema = lake_schema();
+    let columns = schema
+        .fields()
+        .iter()
+        .map(|field| match field.name().as_str() {
+            DAY => Ok(Arc::clone(&days)),
+            name => Ok(Arc::clone(batch.column(batch.schema_ref().index_of(name)?))),
+        })
+        .collect::<Result<Vec<_>, arrow::error::ArrowError>>()?;
+    Ok(RecordBatch::try_new(schema, columns)?)
+}

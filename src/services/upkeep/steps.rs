@@ -1,0 +1,278 @@
+//! The steps of upkeep of one tenant.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use super::UpkeepError;
+use super::by_hand::Telling;
+use crate::domain::day::{DAY_MS, Day};
+use crate::domain::tenant::TenantKey;
+use crate::lake::data_files::DayLayout;
+use crate::lake::error::LakeError;
+use crate::lake::table::ActivityTable;
+use crate::lake::upkeep::compact::{Compacted, compact};
+use crate::lake::upkeep::live::{LiveFile, crowded_days, live_days};
+use crate::lake::upkeep::log::tidy_log;
+use crate::lake::upkeep::plan::{QUIET_MS, Retention, SMALL_FILES, SortPlan, expires_at_ms, next_merge, sort_plan};
+use crate::lake::upkeep::retain::{drop_day, expired};
+use crate::lake::upkeep::vacuum::{self, KEEP_MS, Unnamed, stored_evidence, unnamed_data, unnamed_evidence};
+use crate::registry::settings::Limits;
+use crate::registry::tenants::Tenant;
+use crate::registry::{evidence, upkeep};
+use crate::services::Services;
+
+/// Plans that others overtook before a rewrite gives up.
+const TRIES: usize = 10;
+
+/// One look at a tenant.
+pub(super) struct Look {
+    pub(super) worked: bool,
+    /// When to look again, ms since epoch.
+    pub(super) next_ms: i64,
+    /// The first failure; the other steps are done all the same.
+    pub(super) failed: Option<UpkeepError>,
+}
+
+impl Look {
+    pub(super) fn new(next_ms: i64) -> Self {
+        Self { worked: false, next_ms, failed: None }
+    }
+
+    fn note(&mut self, step: Result<bool, UpkeepError>) {
+        match step {
+            Ok(worked) => self.worked |= worked,
+            Err(error) => self.failed = self.failed.take().or(Some(error)),
+        }
+    }
+
+    fn again_at(&mut self, at_ms: i64) {
+        self.next_ms = self.next_ms.min(at_ms);
+    }
+}
+
+/// How long a tenant's activities are kept. What was back-filled is kept until an anomaly made with it has been
+/// exported.
+pub(super) fn retention(limits: &Limits) -> Retention {
+    let export_ms = limits.availability_delay_ms.saturating_add(limits.recency_ms);
+    Retention { keep_ms: limits.activity_retention_ms, after_ingest_ms: export_ms.saturating_add(DAY_MS) }
+}
+
+/// Times of creation before which evidence and anomalies have expired, in ms since epoch. No anomaly goes
+/// while it is served.
+pub(super) fn expiry(limits: &Limits, now_ms: i64) -> (i64, i64) {
+    let evidence_ms = limits.recency_ms.saturating_add(DAY_MS);
+    let anomaly_ms = limits.anomaly_retention_ms.max(evidence_ms);
+    (now_ms.saturating_sub(evidence_ms), now_ms.saturating_sub(anomaly_ms))
+}
+
+impl Services {
+    pub(super) async fn do_what_is_due(&self, tenant: &Tenant, look: &mut Look) {
+        let working = self.upkeep.working.of(tenant.key);
+        let _turn = working.lock().await;
+        look.note(self.expire_rows(tenant).await.map(|(files, anomalies)| files + anomalies > 0));
+        // Opening a table that is not there would make one.
+        let table = match self.lake.has_table(tenant.key).await {
+            Ok(false) => return,
+            Ok(true) => self.lake.table(tenant.key).await,
+            Err(error) => Err(error),
+        };
+        let table = match table {
+            Ok(table) => table,
+            Err(error) => return look.note(Err(error.into())),
+        };
+        let dropped = self.drop_expired_days(tenant, &table, None).await;
+        look.note(dropped.map(|rows| rows > 0));
+        look.note(self.merge_small_files(tenant.key).await.map(|merges| merges > 0));
+        let sorted = self.sort_due_days(&table, look).await;
+        look.note(sorted);
+        look.note(self.tidy_log(&table).await.map(|entries| entries > 0));
+        let vacuumed = self.vacuum(&table, false).await;
+        if let Ok(unnamed) = &vacuumed {
+            if let Some(ripe_ms) = unnamed.ripe_ms(KEEP_MS) {
+                // What is ripe and waits all the same is read at this moment.
+                look.again_at(ripe_ms.max(self.clock.now_ms().saturating_add(QUIET_MS)));
+            }
+        }
+        look.note(vacuumed.map(|unnamed| !unnamed.garbage.is_empty()));
+        match self.next_expiry(tenant, &table) {
+            Ok(at_ms) => look.again_at(at_ms),
+            Err(error) => look.note(Err(error)),
+        }
+    }
+
+    /// When the next day expires, ms since epoch.
+    fn next_expiry(&self, tenant: &Tenant, table: &ActivityTable) -> Result<i64, UpkeepError> {
+        let retention = retention(&self.limits(tenant));
+        let days = live_days(&table.current())?;
+        let expires = days.iter().map(|(day, files)| expires_at_ms(*day, files, retention)).min();
+        Ok(expires.unwrap_or(i64::MAX))
+    }
+
+    /// Merges small files of the days of a tenant that have too many, until none has. Returns the number of merges.
+    pub(super) async fn merge_small_files(&self, tenant: TenantKey) -> Result<usize, UpkeepError> {
+        if !self.lake.has_table(tenant).await? {
+            return Ok(0);
+        }
+        let merging = self.upkeep.merging.of(tenant);
+        let _turn = merging.lock().await;
+        let table = self.lake.table(tenant).await?;
+        let (mut merges, mut overtaken) = (0, 0);
+        loop {
+            let days = crowded_days(&table.current(), SMALL_FILES)?;
+            let next = days.iter().find_map(|(day, files)| Some((*day, next_merge(files)?)));
+            let Some((day, inputs)) = next else { return Ok(merges) };
+            self.check_disk()?;
+            // Closed only with the services.
+            let _turn = self.upkeep.merge_turn.acquire().await;
+            match self.compact(&table, day, inputs, DayLayout::Merged).await {
+                Ok(_) => merges += 1,
+                Err(LakeError::Superseded { .. }) if overtaken < TRIES => overtaken += 1,
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    async fn sort_due_days(&self, table: &Arc<ActivityTable>, look: &mut Look) -> Result<bool, UpkeepError> {
+        let mut sorted = false;
+        for day in live_days(&table.current())?.into_keys() {
+            let due = |files: &[LiveFile]| sort_plan(files, self.clock.now_ms());
+            match self.sort_day(table, day, due).await? {
+                Sorted::Done(_) => sorted = true,
+                Sorted::NotBefore(at_ms) => look.again_at(at_ms),
+                Sorted::NotNeeded => {}
+            }
+        }
+        Ok(sorted)
+    }
+
+    /// Sorts a day as it is now, if the plan says so.
+    pub(super) async fn sort_day(
+        &self,
+        table: &Arc<ActivityTable>,
+        day: Day,
+        plan: impl Fn(&[LiveFile]) -> SortPlan,
+    ) -> Result<Sorted, UpkeepError> {
+        for _ in 0..TRIES {
+            let Some(files) = live_days(&table.current())?.remove(&day) else { return Ok(Sorted::NotNeeded) };
+            match plan(&files) {
+                SortPlan::Done | SortPlan::Later => return Ok(Sorted::NotNeeded),
+                SortPlan::NotBefore(at_ms) => return Ok(Sorted::NotBefore(at_ms)),
+                SortPlan::Now => {}
+            }
+            self.check_disk()?;
+            let _turn = self.upkeep.sort_turn.acquire().await;
+            match self.compact(table, day, files, DayLayout::Sorted).await {
+                Err(LakeError::Superseded { .. }) => {}
+                done => return Ok(Sorted::Done(done?)),
+            }
+        }
+        Ok(Sorted::NotBefore(self.clock.now_ms()))
+    }
+
+    async fn compact(
+        &self,
+        table: &Arc<ActivityTable>,
+        day: Day,
+        inputs: Vec<LiveFile>,
+        layout: DayLayout,
+    ) -> Result<Compacted, LakeError> {
+        let (table, tmp) = (Arc::clone(table), self.tmp.clone());
+        let done = self.cpu.spawn(async move { compact(&table, &tmp, day, &inputs, layout).await });
+        let done = done.await??;
+        self.metrics.upkeep_rewrites.inc();
+        Ok(done)
+    }
+
+    /// Drops the days that have expired, telling of each; returns the rows that are gone.
+    pub(super) async fn drop_expired_days(
+        &self,
+        tenant: &Tenant,
+        table: &ActivityTable,
+        mut telling: Option<&mut Telling>,
+    ) -> Result<u64, UpkeepError> {
+        let (retention, now_ms) = (retention(&self.limits(tenant)), self.clock.now_ms());
+        let mut rows = 0;
+        for day in expired(table, retention, now_ms)? {
+            let mut overtaken = 0;
+            let dropped = loop {
+                match drop_day(table, day.day, retention, now_ms).await {
+                    Err(LakeError::Superseded { .. }) if overtaken < TRIES => overtaken += 1,
+                    dropped => break dropped?,
+                }
+            };
+            let Some(dropped) = dropped else { continue };
+            rows += dropped.rows;
+            self.metrics.activities_expired.inc_by(dropped.rows);
+            tracing::info!(tenant = %tenant.key, day = %dropped.day, rows = dropped.rows, "dropped an expired day");
+            if let Some(telling) = &mut telling
+                && !telling.tell(dropped.into()).await
+            {
+                break;
+            }
+        }
+        Ok(rows)
+    }
+
+    /// Forgets evidence of anomalies that are no longer served and removes anomalies that have expired; returns the
+    /// numbers of both.
+    pub(super) async fn expire_rows(&self, tenant: &Tenant) -> Result<(u64, u64), UpkeepError> {
+        let key = tenant.key;
+        let (evidence_ms, anomalies_ms) = expiry(&self.limits(tenant), self.clock.now_ms());
+        let (mut files, mut anomalies) = (0, 0);
+        loop {
+            let forget = self
+                .registry
+                .write(move |conn| Box::pin(async move { upkeep::forget_old_evidence(conn, key, evidence_ms).await }));
+            match forget.await? {
+                0 => break,
+                forgotten => files += forgotten,
+            }
+        }
+        loop {
+            let remove = self.registry.write(move |conn| {
+                Box::pin(async move { upkeep::remove_old_anomalies(conn, key, anomalies_ms).await })
+            });
+            match remove.await? {
+                0 => break,
+                removed => anomalies += removed,
+            }
+        }
+        Ok((files, anomalies))
+    }
+
+    async fn tidy_log(&self, table: &Arc<ActivityTable>) -> Result<usize, UpkeepError> {
+        let (table, now_ms) = (Arc::clone(table), self.clock.now_ms());
+        let tidied = self.cpu.spawn(async move { tidy_log(&table, now_ms).await });
+        Ok(tidied.await.map_err(LakeError::from)??)
+    }
+
+    /// Deletes files of a tenant that nobody needs, or only finds them.
+    pub(super) async fn vacuum(&self, table: &Arc<ActivityTable>, dry_run: bool) -> Result<Unnamed, UpkeepError> {
+        let now_ms = self.clock.now_ms();
+        let ms = |span: std::time::Duration| i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
+        // Evidence may lie there for as long as its making takes before the registry names it.
+        let keep_ms = KEEP_MS.max(ms(self.settings.evidence_timeout).saturating_mul(2));
+        let stored = stored_evidence(table).await?;
+        let named = evidence::all_files(&mut *self.registry.read().await?, table.tenant()).await?;
+        let named: HashSet<String> = named.into_iter().collect();
+        let evidence = unnamed_evidence(stored, &named, &table.file_use(), keep_ms, now_ms);
+        let mut unnamed = unnamed_data(table, now_ms).await?;
+        unnamed.garbage.extend(evidence.garbage);
+        unnamed.waiting.extend(evidence.waiting);
+        if !dry_run {
+            vacuum::delete(table, &unnamed.garbage).await?;
+            let (files, bytes) = unnamed.garbage_size();
+            self.metrics.vacuumed_files.inc_by(files as u64);
+            self.metrics.vacuumed_bytes.inc_by(bytes);
+        }
+        Ok(unnamed)
+    }
+}
+
+/// What became of sorting a day.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Sorted {
+    Done(Compacted),
+    NotBefore(i64),
+    NotNeeded,
+}
