@@ -16,8 +16,10 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::IntoResponses;
-use utoipa::openapi::{ContentBuilder, Ref, RefOr, ResponseBuilder};
+use utoipa::openapi::schema::{Object, OneOfBuilder, Type};
+use utoipa::openapi::{ContentBuilder, HeaderBuilder, Ref, RefOr, ResponseBuilder};
 
+use super::rate;
 use crate::services::evidence::chain;
 
 /// An error as the caller sees it, with the cause beside it.
@@ -69,6 +71,12 @@ impl ApiError {
     #[must_use]
     pub fn too_many(code: &'static str, message: impl Into<String>, retry_after: Duration) -> Self {
         Self { retry_after: Some(retry_after), ..Self::new(StatusCode::TOO_MANY_REQUESTS, code, message) }
+    }
+
+    /// No such route, or method of it, under `/api/v2`.
+    #[must_use]
+    pub fn no_v2_route() -> Self {
+        Self::new(StatusCode::NOT_FOUND, NO_ROUTE, "no Route matched with those values")
     }
 
     /// Names the field or parameter at fault.
@@ -131,6 +139,39 @@ pub struct ExternalErrorBody {
     pub details: Option<Value>,
 }
 
+/// Body of an error under `/api/v2`: one text under every name that clients look for it.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct UciErrorBody {
+    /// Always 0.
+    #[schema(example = 0, minimum = 0, maximum = 0)]
+    pub ok: u8,
+    /// Always `error`.
+    #[schema(example = "error")]
+    pub status: &'static str,
+    /// What happened and what to do.
+    pub message: String,
+    /// The same.
+    pub error: String,
+    /// The same.
+    pub error_msg: String,
+}
+
+impl UciErrorBody {
+    fn new(message: &str) -> Self {
+        let text = || message.to_owned();
+        Self { ok: 0, status: "error", message: text(), error: text(), error_msg: text() }
+    }
+}
+
+/// Body under `/api/v2` of what is refused before any route: no such route, too many requests.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct GatewayErrorBody {
+    /// What happened.
+    #[schema(example = "API rate limit exceeded")]
+    pub message: String,
+}
+
 /// Errors that every route with a caller may answer with; a route documents its own beside them.
 #[derive(Debug)]
 pub struct CallerErrors;
@@ -138,6 +179,14 @@ pub struct CallerErrors;
 /// The same under `/shnapi`.
 #[derive(Debug)]
 pub struct ExternalCallerErrors;
+
+/// The same under `/api/v2`, where too many requests have a body of their own.
+#[derive(Debug)]
+pub struct UciCallerErrors;
+
+/// [`UciCallerErrors`] and those of a JSON body.
+#[derive(Debug)]
+pub struct UciBodyErrors;
 
 const CALLER_ERRORS: [(StatusCode, &str); 6] = [
     (StatusCode::BAD_REQUEST, "A parameter, header or body is wrong"),
@@ -166,17 +215,69 @@ impl IntoResponses for ExternalCallerErrors {
     }
 }
 
+impl IntoResponses for UciCallerErrors {
+    fn responses() -> BTreeMap<String, RefOr<utoipa::openapi::Response>> {
+        let mut responses = caller_errors("UciErrorBody");
+        let headers = [
+            (RETRY_AFTER.as_str(), "Seconds to wait"),
+            (rate::LIMIT.as_str(), "Requests that the limit allows at once"),
+            (rate::REMAINING.as_str(), "Requests of these that are left"),
+            (rate::RESET.as_str(), "Seconds until all are left again"),
+        ];
+        let body = ContentBuilder::new()
+            .schema(Some(OneOfBuilder::new().item(Ref::from_schema_name("GatewayErrorBody")).item(Ref::from_schema_name("UciErrorBody"))))
+            .build();
+        let text = "More requests than the tenant's limit, or too much at once; `Retry-After` tells when to try again";
+        let mut response = ResponseBuilder::new().description(text).content("application/json", body);
+        for (name, text) in headers {
+            let header = HeaderBuilder::new().description(Some(text)).schema(Object::with_type(Type::Integer)).build();
+            response = response.header(name, header);
+        }
+        responses.insert(StatusCode::TOO_MANY_REQUESTS.as_str().to_owned(), RefOr::T(response.build()));
+        responses
+    }
+}
+
+impl IntoResponses for UciBodyErrors {
+    fn responses() -> BTreeMap<String, RefOr<utoipa::openapi::Response>> {
+        let body = || ContentBuilder::new().schema(Some(Ref::from_schema_name("UciErrorBody"))).build();
+        let of_bodies = [
+            (StatusCode::REQUEST_TIMEOUT, "The body did not arrive in time; nothing was stored"),
+            (StatusCode::PAYLOAD_TOO_LARGE, "A body over 1 MiB"),
+        ];
+        let mut responses = UciCallerErrors::responses();
+        responses.extend(of_bodies.map(|(status, text)| {
+            let response = ResponseBuilder::new().description(text).content("application/json", body()).build();
+            (status.as_str().to_owned(), RefOr::T(response))
+        }));
+        responses
+    }
+}
+
 /// Whose conventions the error's body follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Family {
     Own,
     External,
+    Uci,
 }
 
 impl Family {
     fn of_path(path: &str) -> Self {
-        if path.starts_with("/shnapi/") || path.starts_with("/neo/") { Self::External } else { Self::Own }
+        if path.starts_with("/shnapi/") || path.starts_with("/neo/") {
+            Self::External
+        } else if is_v2(path) {
+            Self::Uci
+        } else {
+            Self::Own
+        }
     }
+}
+
+/// Whether a path belongs to the wire family of the user confidence index.
+#[must_use]
+pub fn is_v2(path: &str) -> bool {
+    path.strip_prefix("/api/v2").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// Browsers answer a Basic challenge with their own dialog, so only the routes whose clients know it give one.
@@ -210,6 +311,10 @@ pub async fn render(request: Request, next: Next) -> Response {
             target: error.target.clone(),
             details: error.details.clone(),
         }),
+        Family::Uci if matches!(error.code, NO_ROUTE | RATE_LIMITED) => {
+            serde_json::to_vec(&GatewayErrorBody { message: error.message.clone() })
+        }
+        Family::Uci => serde_json::to_vec(&UciErrorBody::new(&error.message)),
     };
     let headers = response.headers_mut();
     headers.remove(axum::http::header::CONTENT_LENGTH);
@@ -226,6 +331,12 @@ pub async fn render(request: Request, next: Next) -> Response {
 
 /// Code of missing or wrong credentials.
 pub const UNAUTHENTICATED: &str = "unauthenticated";
+
+/// Code of a route that does not exist under `/api/v2`.
+pub const NO_ROUTE: &str = "no_route";
+
+/// Code of too many requests under `/api/v2`.
+pub const RATE_LIMITED: &str = "rate_limited";
 
 /// Id of a request, as the outermost layer has set it.
 pub fn request_id(request: &Request) -> String {

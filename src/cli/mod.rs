@@ -1,5 +1,6 @@
 //! The command line: one file per command.
 
+pub mod alerts;
 pub mod anomaly;
 pub mod args;
 pub mod audit;
@@ -19,6 +20,8 @@ pub mod signal;
 mod stream;
 pub mod tenant;
 pub mod token;
+pub mod uci;
+pub mod uci_rules;
 pub mod user;
 
 use std::path::PathBuf;
@@ -88,6 +91,11 @@ pub enum Command {
     ///
     /// Unlike queryActivities it obeys no feature flag, delay, age or cap.
     Export(export::ExportArgs),
+    /// Show, lower and restore the confidence scores of users.
+    #[command(subcommand)]
+    Uci(uci::UciCommand),
+    /// Show the alerts about users, oldest first, and follow new ones.
+    Alerts(alerts::AlertsArgs),
     /// Show who did what in a tenant.
     Audit(audit::AuditArgs),
     /// Print a completion script for a shell.
@@ -127,6 +135,8 @@ async fn execute(cli: Cli, from_environment: bool) -> Result<(), CommandError> {
         Command::Ingest(args) => ingest::run(&data_dir()?, args).await,
         Command::Anomaly(command) => anomaly::run(&data_dir()?, command).await,
         Command::Export(args) => export::run(&data_dir()?, args).await,
+        Command::Uci(command) => uci::run(&data_dir()?, command).await,
+        Command::Alerts(args) => alerts::run(&data_dir()?, args).await,
         Command::Audit(args) => audit::run(&data_dir()?, args).await,
         Command::Completions(args) => completions::run(args),
     }

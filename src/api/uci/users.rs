@@ -1,0 +1,382 @@
+//! Listings over many users: their anomalies, who is active, who is in which band.
+
+use std::sync::Arc;
+
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, Request, State};
+use axum::response::Response;
+use serde::{Deserialize, Serialize};
+
+use super::fields::{Fields, refuse};
+use super::model::whole_seconds;
+use super::paging::{MAX_LIMIT, PagingParams};
+use crate::api::body;
+use crate::api::error::{ApiError, UciBodyErrors, UciErrorBody};
+use crate::api::rate::RatedCaller;
+use crate::domain::principal::Scope;
+use crate::domain::uci::alert::AlertName;
+use crate::domain::uci::band::Band;
+use crate::registry::uci::records::{UciActivity, UciAnomaly};
+use crate::services::Services;
+use crate::services::uci::{ActiveRequest, BandCounts, UserActivityRequest, UserScore, UsersRequest};
+
+/// Days that are ever shown: what is older is not.
+const SHOWN_DAYS: i64 = 90;
+
+/// Most users of one listing, repeated ones counted.
+const MAX_USERS: usize = 10_000;
+
+/// Order of the listing.
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct SortParams {
+    /// `time`, the only order.
+    #[param(example = "time")]
+    sortby: Option<String>,
+    /// `desc`, the default: latest first; or `asc`.
+    #[param(example = "desc")]
+    sortorder: Option<String>,
+}
+
+/// Whose anomalies, and since when; paging and order as in the query, which goes before the body.
+#[derive(Debug, utoipa::ToSchema)]
+#[schema(example = json!({ "users": ["name@netskope.com"], "timeframe": 7 }))]
+pub struct ListUserAnomalies {
+    /// Users in any spelling; all when absent.
+    #[schema(min_items = 1, max_items = 10000)]
+    pub users: Option<Vec<String>>,
+    /// Days before now; 90, the default, is the most that is shown.
+    #[schema(minimum = 1)]
+    pub timeframe: Option<i64>,
+    /// Results before the page.
+    #[schema(minimum = 0)]
+    pub offset: Option<i64>,
+    /// Most results of the page.
+    #[schema(minimum = 1, maximum = 10000)]
+    pub limit: Option<i64>,
+    /// `time`.
+    pub sortby: Option<String>,
+    /// `desc` or `asc`.
+    pub sortorder: Option<String>,
+}
+
+/// An anomaly in a listing.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ListedAnomaly {
+    /// Its id, 24 hex digits.
+    anomaly_id: String,
+    /// The user in the spelling first seen.
+    user: String,
+    /// Id of the event behind it.
+    event_id: String,
+    /// When it happened, ms since epoch.
+    time: i64,
+    /// Points taken off; 0 for a reset.
+    score: i64,
+    /// `Critical`, `High`, `Medium`, `Low` or `Informational`.
+    #[schema(example = "Informational")]
+    severity: &'static str,
+    /// `ActivityForUciImpactAPI`, or `UciReset`.
+    activity: &'static str,
+    /// Id of its alert.
+    alert_id: String,
+    /// Name of its alert.
+    #[schema(example = "External UCI impact")]
+    alert_name: &'static str,
+    /// Who reported it.
+    source: String,
+    /// Why.
+    reason: String,
+    /// When it was accepted, RFC 3339 in whole seconds.
+    anomaly_created_time: String,
+    /// Whether its points were given back.
+    mark_as_allowed: bool,
+}
+
+impl From<UciAnomaly> for ListedAnomaly {
+    fn from(anomaly: UciAnomaly) -> Self {
+        let alert_name = match anomaly.activity {
+            UciActivity::Impact => AlertName::ExternalImpact,
+            UciActivity::Reset => AlertName::Reset,
+        };
+        Self {
+            anomaly_id: anomaly.id.to_hex(),
+            event_id: anomaly.event_id(),
+            severity: anomaly.severity().as_str(),
+            user: anomaly.user,
+            time: anomaly.time_ms,
+            score: anomaly.score,
+            activity: anomaly.activity.as_str(),
+            alert_id: anomaly.alert.to_hex(),
+            alert_name: alert_name.as_str(),
+            source: anomaly.source,
+            reason: anomaly.reason,
+            anomaly_created_time: whole_seconds(anomaly.created_at_ms),
+            mark_as_allowed: anomaly.allowed.is_some(),
+        }
+    }
+}
+
+/// A page of a listing.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ListedAnomalies {
+    /// Anomalies on all pages.
+    #[schema(minimum = 0)]
+    total_count: i64,
+    /// Those of this page.
+    results: Vec<ListedAnomaly>,
+}
+
+/// Lists the anomalies of users, by time and then by id.
+#[utoipa::path(
+    post, path = "/api/v2/incidents/users/getanomalies", operation_id = "list_user_anomalies", tag = "uci",
+    params(PagingParams, SortParams),
+    request_body = Option<ListUserAnomalies>,
+    responses(
+        UciBodyErrors,
+        (status = 200, description = "A page", body = ListedAnomalies),
+        (status = 403, description = "The scope uci:read is missing", body = UciErrorBody),
+    ),
+    security(("bearer" = []), ("basic" = [])),
+)]
+pub async fn list_user_anomalies(
+    State(services): State<Arc<Services>>,
+    caller: RatedCaller,
+    paging: Result<Query<PagingParams>, QueryRejection>,
+    sort: Result<Query<SortParams>, QueryRejection>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    caller.require(Scope::UciRead)?;
+    let Query(paging) = paging.map_err(|e| crate::api::query_error(&e))?;
+    let Query(sort) = sort.map_err(|e| crate::api::query_error(&e))?;
+    let fields = Fields::read_optional(request).await?;
+    let paging = paging.or_in(&fields, MAX_LIMIT)?;
+    let sort_by = word(sort.sortby, &fields, "sortby")?.unwrap_or_else(|| "time".to_owned());
+    if sort_by != "time" {
+        return Err(refuse("sortby", "must be `time`"));
+    }
+    let descending = match word(sort.sortorder, &fields, "sortorder")?.as_deref() {
+        None | Some("desc") => true,
+        Some("asc") => false,
+        Some(_) => return Err(refuse("sortorder", "must be `asc` or `desc`")),
+    };
+    let users = if fields.has("users") { Some(fields.users("users", MAX_USERS)?) } else { None };
+    let days = fields.integer("timeframe", 1..=i64::MAX)?.unwrap_or(SHOWN_DAYS).min(SHOWN_DAYS);
+    let request = UserActivityRequest {
+        users,
+        timeframe_days: days,
+        offset: paging.offset,
+        limit: paging.limit,
+        descending,
+    };
+    let page = services.user_anomalies(&caller.tenant, request).await?;
+    body::answer_large(&services, move || {
+        let results = page.rows.into_iter().map(ListedAnomaly::from).collect();
+        Ok(ListedAnomalies { total_count: page.total, results })
+    })
+    .await
+}
+
+/// A word of the query or, without one there, of the body, in lower case.
+fn word(in_query: Option<String>, body: &Fields, name: &str) -> Result<Option<String>, ApiError> {
+    let word = match in_query.filter(|word| !word.trim().is_empty()) {
+        Some(word) => Some(word),
+        None => body.text(name)?,
+    };
+    Ok(word.map(|word| word.trim().to_ascii_lowercase()))
+}
+
+/// The band that is asked for; none for `all` and for nothing.
+fn rating_rank(fields: &Fields) -> Result<Option<Band>, ApiError> {
+    let Some(text) = fields.text("ratingRank")? else { return Ok(None) };
+    if text.trim().eq_ignore_ascii_case("all") {
+        return Ok(None);
+    }
+    text.parse().map(Some).map_err(|_| refuse("ratingRank", "must be `all`, `poor`, `moderate` or `good`"))
+}
+
+/// Which active users.
+#[derive(Debug, utoipa::ToSchema)]
+#[schema(rename_all = "camelCase", example = json!({ "ratingRank": "poor" }))]
+pub struct ListActiveUci {
+    /// Only these users, in any spelling; all when absent.
+    #[schema(min_items = 1, max_items = 10000)]
+    pub watchlist: Option<Vec<String>>,
+    /// `all`, the default, `poor`, `moderate` or `good`.
+    pub rating_rank: Option<String>,
+}
+
+/// An active user.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ActiveUser {
+    /// The user in the spelling first seen.
+    user: String,
+    /// 00:00 UTC of the day of the score, ms since epoch.
+    start_time: i64,
+    /// The score now.
+    #[schema(minimum = 0, maximum = 1000)]
+    uci_score: i64,
+}
+
+/// Active users.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ActiveUsers {
+    /// How many there are.
+    #[schema(minimum = 0)]
+    total_count: usize,
+    /// All of them, by user.
+    results: Vec<ActiveUser>,
+}
+
+/// Lists users with an impact in the last 48 hours, and their scores.
+#[utoipa::path(
+    post, path = "/api/v2/incidents/users/getactiveuci", operation_id = "list_active_uci", tag = "uci",
+    request_body = Option<ListActiveUci>,
+    responses(
+        UciBodyErrors,
+        (status = 200, description = "All of them", body = ActiveUsers),
+        (status = 403, description = "The scope uci:read is missing", body = UciErrorBody),
+    ),
+    security(("bearer" = []), ("basic" = [])),
+)]
+pub async fn list_active_uci(
+    State(services): State<Arc<Services>>,
+    caller: RatedCaller,
+    request: Request,
+) -> Result<Response, ApiError> {
+    caller.require(Scope::UciRead)?;
+    let fields = Fields::read_optional(request).await?;
+    let users = if fields.has("watchlist") { Some(fields.users("watchlist", MAX_USERS)?) } else { None };
+    let request = ActiveRequest { users, band: rating_rank(&fields)? };
+    let found = services.active_users(&caller.tenant, request).await?;
+    body::answer_large(&services, move || {
+        let results: Vec<_> = found
+            .into_iter()
+            .map(|user| ActiveUser { user: user.user, start_time: user.day_start_ms, uci_score: user.score })
+            .collect();
+        Ok(ActiveUsers { total_count: results.len(), results })
+    })
+    .await
+}
+
+/// A text that is part of the user.
+#[derive(Debug, utoipa::ToSchema)]
+pub struct ContainsText {
+    /// The text, without case.
+    pub contains: Option<String>,
+}
+
+/// Which users.
+#[derive(Debug, utoipa::ToSchema)]
+#[schema(rename_all = "camelCase", example = json!({ "ratingRank": "poor", "user": { "contains": "@netskope.com" } }))]
+pub struct ListUci {
+    /// Only those with an impact in so many days before now.
+    #[schema(minimum = 1)]
+    pub users_active_in_last_days: Option<i64>,
+    /// `all`, the default, `poor`, `moderate` or `good`; the counts are of all bands.
+    pub rating_rank: Option<String>,
+    /// Only those whose name contains this.
+    pub user: Option<ContainsText>,
+}
+
+/// Users in each band.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct BandCountsModel {
+    /// 0 to 350.
+    #[schema(minimum = 0)]
+    poor: i64,
+    /// 351 to 650.
+    #[schema(minimum = 0)]
+    moderate: i64,
+    /// 651 to 1000.
+    #[schema(minimum = 0)]
+    good: i64,
+}
+
+impl From<BandCounts> for BandCountsModel {
+    fn from(counts: BandCounts) -> Self {
+        let BandCounts { poor, moderate, good } = counts;
+        Self { poor, moderate, good }
+    }
+}
+
+/// A user and the score now.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RatedUser {
+    /// The user in the spelling first seen.
+    user: String,
+    /// 00:00 UTC of the day of the score, ms since epoch.
+    start_time: i64,
+    /// The score now.
+    #[schema(minimum = 0, maximum = 1000)]
+    uci_score: i64,
+    /// `poor`, `moderate` or `good`.
+    #[schema(example = "good")]
+    rating_rank: &'static str,
+    /// Time of the latest impact, ms since epoch; absent without one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    last_impact_time: Option<i64>,
+}
+
+impl From<UserScore> for RatedUser {
+    fn from(user: UserScore) -> Self {
+        Self {
+            user: user.user,
+            start_time: user.day_start_ms,
+            uci_score: user.score,
+            rating_rank: Band::of_score(user.score).as_str(),
+            last_impact_time: user.last_impact_ms,
+        }
+    }
+}
+
+/// Users by band.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RatedUsers {
+    /// Users in `results`.
+    #[schema(minimum = 0)]
+    total_count: usize,
+    /// Users in each band, before the choice of one.
+    counts: BandCountsModel,
+    /// All of the chosen ones, by user.
+    results: Vec<RatedUser>,
+}
+
+/// Lists known users and their scores, and counts them by band.
+#[utoipa::path(
+    post, path = "/api/v2/incidents/users/getuci", operation_id = "list_uci", tag = "uci",
+    request_body = Option<ListUci>,
+    responses(
+        UciBodyErrors,
+        (status = 200, description = "All of them", body = RatedUsers),
+        (status = 403, description = "The scope uci:read is missing", body = UciErrorBody),
+    ),
+    security(("bearer" = []), ("basic" = [])),
+)]
+pub async fn list_uci(
+    State(services): State<Arc<Services>>,
+    caller: RatedCaller,
+    request: Request,
+) -> Result<Response, ApiError> {
+    caller.require(Scope::UciRead)?;
+    let fields = Fields::read_optional(request).await?;
+    let request = UsersRequest {
+        // No impact lies further back than the calendar: beyond it everybody is active.
+        active_in_last_days: fields.integer("usersActiveInLastDays", 1..=i64::MAX)?.map(|days| days.min(1_000_000)),
+        band: rating_rank(&fields)?,
+        user_contains: fields.object("user")?.unwrap_or_default().text("contains")?,
+    };
+    let found = services.users_by_band(&caller.tenant, request).await?;
+    body::answer_large(&services, move || {
+        let results: Vec<_> = found.users.into_iter().map(RatedUser::from).collect();
+        Ok(RatedUsers { total_count: results.len(), counts: found.counts.into(), results })
+    })
+    .await
+}
