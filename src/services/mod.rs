@@ -13,6 +13,7 @@ pub mod room;
 pub mod settings;
 pub mod single_flight;
 pub mod tenants;
+pub mod uci;
 pub mod upload;
 
 use std::path::PathBuf;
