@@ -16,10 +16,9 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::IntoResponses;
-use utoipa::openapi::schema::{Object, OneOfBuilder, Type};
-use utoipa::openapi::{ContentBuilder, HeaderBuilder, Ref, RefOr, ResponseBuilder};
+use utoipa::openapi::{ContentBuilder, Ref, RefOr, ResponseBuilder};
 
-use super::rate;
+use super::uci::error::{GatewayErrorBody, UciErrorBody};
 use crate::services::evidence::chain;
 
 /// An error as the caller sees it, with the cause beside it.
@@ -139,39 +138,6 @@ pub struct ExternalErrorBody {
     pub details: Option<Value>,
 }
 
-/// Body of an error under `/api/v2`: one text under every name that clients look for it.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct UciErrorBody {
-    /// Always 0.
-    #[schema(example = 0, minimum = 0, maximum = 0)]
-    pub ok: u8,
-    /// Always `error`.
-    #[schema(example = "error")]
-    pub status: &'static str,
-    /// What happened and what to do.
-    pub message: String,
-    /// The same.
-    pub error: String,
-    /// The same.
-    pub error_msg: String,
-}
-
-impl UciErrorBody {
-    fn new(message: &str) -> Self {
-        let text = || message.to_owned();
-        Self { ok: 0, status: "error", message: text(), error: text(), error_msg: text() }
-    }
-}
-
-/// Body under `/api/v2` of what is refused before any route: no such route, too many requests.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
-pub struct GatewayErrorBody {
-    /// What happened.
-    #[schema(example = "API rate limit exceeded")]
-    pub message: String,
-}
-
 /// Errors that every route with a caller may answer with; a route documents its own beside them.
 #[derive(Debug)]
 pub struct CallerErrors;
@@ -179,14 +145,6 @@ pub struct CallerErrors;
 /// The same under `/shnapi`.
 #[derive(Debug)]
 pub struct ExternalCallerErrors;
-
-/// The same under `/api/v2`, where too many requests have a body of their own.
-#[derive(Debug)]
-pub struct UciCallerErrors;
-
-/// [`UciCallerErrors`] and those of a JSON body.
-#[derive(Debug)]
-pub struct UciBodyErrors;
 
 const CALLER_ERRORS: [(StatusCode, &str); 6] = [
     (StatusCode::BAD_REQUEST, "A parameter, header or body is wrong"),
@@ -197,7 +155,8 @@ const CALLER_ERRORS: [(StatusCode, &str); 6] = [
     (StatusCode::SERVICE_UNAVAILABLE, "The server cannot answer now; try again"),
 ];
 
-fn caller_errors(schema: &str) -> BTreeMap<String, RefOr<utoipa::openapi::Response>> {
+/// Responses of [`CallerErrors`] with a body of this schema.
+pub(super) fn caller_errors(schema: &str) -> BTreeMap<String, RefOr<utoipa::openapi::Response>> {
     let content = || ContentBuilder::new().schema(Some(Ref::from_schema_name(schema))).build();
     let response = |text| ResponseBuilder::new().description(text).content("application/json", content()).build();
     CALLER_ERRORS.iter().map(|(status, text)| (status.as_str().to_owned(), RefOr::T(response(*text)))).collect()
@@ -212,45 +171,6 @@ impl IntoResponses for CallerErrors {
 impl IntoResponses for ExternalCallerErrors {
     fn responses() -> BTreeMap<String, RefOr<utoipa::openapi::Response>> {
         caller_errors("ExternalErrorBody")
-    }
-}
-
-impl IntoResponses for UciCallerErrors {
-    fn responses() -> BTreeMap<String, RefOr<utoipa::openapi::Response>> {
-        let mut responses = caller_errors("UciErrorBody");
-        let headers = [
-            (RETRY_AFTER.as_str(), "Seconds to wait"),
-            (rate::LIMIT.as_str(), "Requests that the limit allows at once"),
-            (rate::REMAINING.as_str(), "Requests of these that are left"),
-            (rate::RESET.as_str(), "Seconds until all are left again"),
-        ];
-        let body = ContentBuilder::new()
-            .schema(Some(OneOfBuilder::new().item(Ref::from_schema_name("GatewayErrorBody")).item(Ref::from_schema_name("UciErrorBody"))))
-            .build();
-        let text = "More requests than the tenant's limit, or too much at once; `Retry-After` tells when to try again";
-        let mut response = ResponseBuilder::new().description(text).content("application/json", body);
-        for (name, text) in headers {
-            let header = HeaderBuilder::new().description(Some(text)).schema(Object::with_type(Type::Integer)).build();
-            response = response.header(name, header);
-        }
-        responses.insert(StatusCode::TOO_MANY_REQUESTS.as_str().to_owned(), RefOr::T(response.build()));
-        responses
-    }
-}
-
-impl IntoResponses for UciBodyErrors {
-    fn responses() -> BTreeMap<String, RefOr<utoipa::openapi::Response>> {
-        let body = || ContentBuilder::new().schema(Some(Ref::from_schema_name("UciErrorBody"))).build();
-        let of_bodies = [
-            (StatusCode::REQUEST_TIMEOUT, "The body did not arrive in time; nothing was stored"),
-            (StatusCode::PAYLOAD_TOO_LARGE, "A body over 1 MiB"),
-        ];
-        let mut responses = UciCallerErrors::responses();
-        responses.extend(of_bodies.map(|(status, text)| {
-            let response = ResponseBuilder::new().description(text).content("application/json", body()).build();
-            (status.as_str().to_owned(), RefOr::T(response))
-        }));
-        responses
     }
 }
 

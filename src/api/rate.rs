@@ -12,8 +12,8 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use axum::extract::{FromRequestParts, MatchedPath, Request, State};
+use axum::http::HeaderValue;
 use axum::http::request::Parts;
-use axum::http::{HeaderName, HeaderValue};
 use axum::middleware::Next;
 use axum::response::Response;
 use governor::clock::Clock as RateClock;
@@ -29,13 +29,13 @@ use crate::domain::tenant::TenantKey;
 use crate::services::Services;
 
 /// Requests that the limit allows at once.
-pub const LIMIT: HeaderName = HeaderName::from_static("ratelimit-limit");
+pub const LIMIT: &str = "ratelimit-limit";
 
 /// Requests of these that are left.
-pub const REMAINING: HeaderName = HeaderName::from_static("ratelimit-remaining");
+pub const REMAINING: &str = "ratelimit-remaining";
 
 /// Seconds until all are left again.
-pub const RESET: HeaderName = HeaderName::from_static("ratelimit-reset");
+pub const RESET: &str = "ratelimit-reset";
 
 /// Keys of one limit that are kept without looking which are whole again.
 const KEYS_KEPT: usize = 1024;
@@ -204,7 +204,9 @@ impl FromRequestParts<Arc<Services>> for RatedCaller {
             return Ok(Self(caller));
         }
         let Some(gate) = parts.extensions.get::<Gate>() else { return Ok(Self(caller)) };
-        let ApiRate::PerSecond(per_second) = services.uci_settings(&caller.tenant).api_rate else { return Ok(Self(caller)) };
+        let ApiRate::PerSecond(per_second) = services.uci_settings(&caller.tenant).api_rate else {
+            return Ok(Self(caller));
+        };
         let route = parts.extensions.get::<MatchedPath>().map_or("", MatchedPath::as_str).to_owned();
         let key = RateKey { tenant: caller.tenant.key, principal: caller.actor.principal.clone(), route };
         let decision = *gate.decision.get_or_init(|| gate.limits.check(&key, per_second));

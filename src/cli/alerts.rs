@@ -11,7 +11,8 @@ use super::client::Client;
 use super::output::{self, FormatArgs, ListFormat};
 use super::session::{IfMissing, with_client};
 use super::signal::Termination;
-use crate::api::uci::alerts::{AlertModel, AlertSearch, MAX_FOUND};
+use crate::api::uci::alert_model::AlertModel;
+use crate::api::uci::alerts::{AlertSearch, MAX_FOUND};
 use crate::domain::tenant::TenantId;
 use crate::domain::time_text::format_time;
 

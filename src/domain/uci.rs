@@ -5,6 +5,7 @@
 
 pub mod alert;
 pub mod alert_filter;
+pub mod alert_query;
 pub mod band;
 pub mod schedule;
 pub mod score;

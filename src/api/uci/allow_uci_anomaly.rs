@@ -8,10 +8,11 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
 
+use super::error::{UciBodyErrors, UciErrorBody};
 use super::fields::Fields;
 use super::model::whole_seconds;
 use crate::api::body;
-use crate::api::error::{ApiError, UciBodyErrors, UciErrorBody};
+use crate::api::error::ApiError;
 use crate::api::rate::RatedCaller;
 use crate::domain::principal::Scope;
 use crate::services::Services;

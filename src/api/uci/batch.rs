@@ -103,7 +103,8 @@ mod tests {
 
     #[test]
     fn each_line_stands_for_itself() {
-        let good = r#"{"user":"a","score":5,"timestamp":1.5,"source":"s","reason":"r","idempotencyKey":" k ","more":[]}"#;
+        let good =
+            r#"{"user":"a","score":5,"timestamp":1.5,"source":"s","reason":"r","idempotencyKey":" k ","more":[]}"#;
         let body = format!("{good}\r\n\n  \nnot json\n[]\n{{\"user\":\"a\"}}\n{}", good.replace(" k ", ""));
         let lines = read_lines(body.as_bytes()).unwrap();
         let numbers: Vec<_> = lines.iter().map(|line| line.number).collect();

@@ -8,12 +8,13 @@ use axum::response::Response;
 use serde::{Deserialize, Serialize};
 
 use super::batch::idempotency_key;
+use super::error::{UciBodyErrors, UciErrorBody};
 use super::fields::Fields;
 use super::impact::UciImpact;
 use super::model::whole_seconds;
 use crate::api::activities::ingest_activities::{IDEMPOTENCY_KEY, REPLAYED};
 use crate::api::body;
-use crate::api::error::{ApiError, UciBodyErrors, UciErrorBody};
+use crate::api::error::ApiError;
 use crate::api::rate::RatedCaller;
 use crate::domain::principal::Scope;
 use crate::registry::uci::records::UciAnomaly;

@@ -194,8 +194,7 @@ pub fn time_seconds(name: &str, text: &str) -> Result<i64, ApiError> {
     let seconds = text.trim().parse::<i64>().ok().filter(|seconds| *seconds >= 0);
     let seconds = seconds.ok_or_else(|| refuse(name, "must be a time in seconds since 1970-01-01 UTC"))?;
     if seconds >= MS_FOR_SECONDS {
-        let problem =
-            format!("is in seconds, but {seconds} looks like milliseconds; did you mean {}?", seconds / 1000);
+        let problem = format!("is in seconds, but {seconds} looks like milliseconds; did you mean {}?", seconds / 1000);
         return Err(refuse(name, problem));
     }
     Ok(seconds)
@@ -233,13 +232,19 @@ mod tests {
     #[test]
     fn whole_numbers_are_told_from_others_by_value() {
         let read = |value| fields(value).integer("x", 1..=1000).map_err(|e| e.message);
-        for (value, wanted) in
-            [(json!(1), 1), (json!(1000), 1000), (json!(50.0), 50), (json!(1e3), 1000)]
-        {
+        for (value, wanted) in [(json!(1), 1), (json!(1000), 1000), (json!(50.0), 50), (json!(1e3), 1000)] {
             assert_eq!(read(value), Ok(Some(wanted)));
         }
         for value in [
-            json!(0), json!(1001), json!(-1), json!(0.5), json!(50.5), json!(1e300), json!("5"), json!(true), json!([5]),
+            json!(0),
+            json!(1001),
+            json!(-1),
+            json!(0.5),
+            json!(50.5),
+            json!(1e300),
+            json!("5"),
+            json!(true),
+            json!([5]),
             json!(u64::MAX),
         ] {
             let told = "`x` must be a whole number from 1 to 1000".to_owned();

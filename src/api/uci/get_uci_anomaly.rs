@@ -7,9 +7,10 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 
+use super::error::{UciCallerErrors, UciErrorBody};
 use super::model::UciAnomalyModel;
 use crate::api::body;
-use crate::api::error::{ApiError, UciCallerErrors, UciErrorBody};
+use crate::api::error::ApiError;
 use crate::api::rate::RatedCaller;
 use crate::domain::principal::Scope;
 use crate::services::Services;

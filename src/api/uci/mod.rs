@@ -3,11 +3,13 @@
 //! Source of the rules: wire contract of the user confidence index. Everything under `/api/v2` is the wire family of
 //! others, with its own form of errors and a limit of requests; the two routes under `/api/v1` are our own.
 
+pub mod alert_model;
 pub mod alerts;
 pub mod allow_uci_anomaly;
 pub mod batch;
 pub mod create_impacts;
 pub mod create_uci_impact;
+pub mod error;
 pub mod fields;
 pub mod get_uci_anomaly;
 pub mod impact;
@@ -18,6 +20,7 @@ pub mod reset_uci;
 pub mod scores;
 pub mod search_uci_anomalies;
 pub mod show_user_uci;
+pub mod user_anomalies;
 pub mod users;
 
 use std::sync::Arc;
@@ -40,14 +43,10 @@ pub(super) fn routes() -> OpenApiRouter<Arc<Services>> {
         .routes(routes!(allow_uci_anomaly::allow_uci_anomaly))
         .routes(routes!(reset_uci::reset_uci))
         .routes(routes!(reset_rules::list_reset_rules, reset_rules::create_reset_rule))
-        .routes(routes!(
-            reset_rules::get_reset_rule,
-            reset_rules::replace_reset_rule,
-            reset_rules::delete_reset_rule
-        ))
+        .routes(routes!(reset_rules::get_reset_rule, reset_rules::replace_reset_rule, reset_rules::delete_reset_rule))
         .routes(routes!(scores::get_uci))
         .routes(routes!(scores::get_user_uci))
-        .routes(routes!(users::list_user_anomalies))
+        .routes(routes!(user_anomalies::list_user_anomalies))
         .routes(routes!(users::list_active_uci))
         .routes(routes!(users::list_uci))
         .routes(routes!(alerts::list_alerts))

@@ -80,7 +80,8 @@ impl Projection {
     /// # Errors
     /// `400` that names the first unknown one.
     pub fn parse(text: Option<&str>, known: &[&'static str]) -> Result<Self, ApiError> {
-        let names: Vec<_> = text.unwrap_or_default().split(',').map(str::trim).filter(|name| !name.is_empty()).collect();
+        let names: Vec<_> =
+            text.unwrap_or_default().split(',').map(str::trim).filter(|name| !name.is_empty()).collect();
         if names.is_empty() {
             return Ok(Self(None));
         }

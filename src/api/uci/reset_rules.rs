@@ -8,9 +8,10 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
 
+use super::error::{UciBodyErrors, UciCallerErrors, UciErrorBody};
 use super::fields::Fields;
 use crate::api::body;
-use crate::api::error::{ApiError, UciBodyErrors, UciCallerErrors, UciErrorBody};
+use crate::api::error::ApiError;
 use crate::api::rate::RatedCaller;
 use crate::domain::principal::Scope;
 use crate::domain::time_text::format_time;

@@ -6,9 +6,10 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use serde::Serialize;
 
+use super::error::{UciBodyErrors, UciErrorBody};
 use super::fields::Fields;
 use crate::api::body;
-use crate::api::error::{ApiError, UciBodyErrors, UciErrorBody};
+use crate::api::error::ApiError;
 use crate::api::rate::RatedCaller;
 use crate::domain::principal::Scope;
 use crate::domain::uci::score::DayScore;
@@ -97,10 +98,8 @@ pub async fn get_uci(
     let from_ms = fields.time_ms("fromTime")?.unwrap_or(0);
     let newest = fields.integer("capPerUser", 1..=i64::MAX)?.unwrap_or(DEFAULT_DAYS);
     let found = services.confidences(&caller.tenant, users, from_ms, Some(newest)).await?;
-    body::answer_large(&services, move || {
-        Ok(UsersUci { users_uci: found.into_iter().map(UserUci::from).collect() })
-    })
-    .await
+    body::answer_large(&services, move || Ok(UsersUci { users_uci: found.into_iter().map(UserUci::from).collect() }))
+        .await
 }
 
 /// A user whose scores are wanted; `user` or `username` is needed.

@@ -8,11 +8,12 @@ use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::error::{UciBodyErrors, UciErrorBody};
 use super::fields::{Fields, refuse};
 use super::model::UciAnomalyModel;
 use super::paging::{MAX_LIMIT, PagingParams, Projection};
 use crate::api::body;
-use crate::api::error::{ApiError, UciBodyErrors, UciErrorBody};
+use crate::api::error::ApiError;
 use crate::api::rate::RatedCaller;
 use crate::domain::principal::Scope;
 use crate::services::Services;
@@ -171,7 +172,11 @@ pub async fn search_uci_anomalies(
 fn filters(fields: &Fields) -> Result<SearchFilters, ApiError> {
     let equals = |name: &str| -> Result<Option<Fields>, ApiError> {
         let Some(condition) = fields.object(name)? else { return Ok(None) };
-        if condition.has("equals") { Ok(Some(condition)) } else { Err(refuse(name, "needs `equals`, the only condition")) }
+        if condition.has("equals") {
+            Ok(Some(condition))
+        } else {
+            Err(refuse(name, "needs `equals`, the only condition"))
+        }
     };
     let texts = |name: &str| -> Result<Option<Vec<String>>, ApiError> {
         let Some(condition) = equals(name)? else { return Ok(None) };

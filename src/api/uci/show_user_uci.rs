@@ -105,7 +105,8 @@ pub async fn show_user_uci(
     user: Result<Path<String>, PathRejection>,
 ) -> Result<Response, ApiError> {
     caller.require(Scope::UciRead)?;
-    let unknown = || ApiError::not_found("the user has no confidence index: neither an impact nor a reset").with_target("user");
+    let unknown =
+        || ApiError::not_found("the user has no confidence index: neither an impact nor a reset").with_target("user");
     let Path(user) = user.map_err(|_| unknown())?;
     let explained = services.explain_user(&caller.tenant, &user).await.map_err(|error| match error {
         UciError::UnknownUsers(_) => unknown(),

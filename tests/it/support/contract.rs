@@ -47,11 +47,14 @@ fn check_error(path: &str, answer: &Answer, request_id: &str, shown: &impl Fn() 
         assert_eq!(body["code"], answer.status, "{}", shown());
     } else if path.starts_with("/api/v2/") {
         if body.len() == 1 {
-            assert!(["no Route matched with those values", "API rate limit exceeded"].contains(&message), "{}", shown());
+            assert!(
+                ["no Route matched with those values", "API rate limit exceeded"].contains(&message),
+                "{}",
+                shown()
+            );
             return;
         }
-        let wanted =
-            json!({ "ok": 0, "status": "error", "message": message, "error": message, "errorMsg": message });
+        let wanted = json!({ "ok": 0, "status": "error", "message": message, "error": message, "errorMsg": message });
         assert_eq!(Value::Object(body.clone()), wanted);
     } else {
         only(body, &["code", "message", "target", "details", "requestId"]);
