@@ -33,7 +33,8 @@ pub(crate) struct TestProcess {
 impl ProcessDir {
     pub(crate) fn new() -> Self {
         let root = tempfile::tempdir().unwrap();
-        std::fs::write(root.path().join("settings.toml"), "commit-interval = \"0s\"\n").unwrap();
+        std::fs::write(root.path().join("settings.toml"), "commit-interval = \"0s\"\n[tenant]\napi-rate = \"off\"\n")
+            .unwrap();
         Self { root }
     }
 
@@ -85,7 +86,7 @@ impl ProcessDir {
         control.post_json("/control/tenants", &json!({ "id": 5618, "name": "Example" })).await.expect(201);
         let settings = json!({ "anomalousActivity": true, "availabilityDelayMs": 0 });
         control.send("PATCH", "/control/tenants/5618", settings.to_string()).await.expect(200);
-        let token = json!({ "scopes": "activities:write,anomalies:write" });
+        let token = json!({ "scopes": "activities:write,anomalies:write,uci:write,alerts:read" });
         let made = control.post_json("/control/tenants/5618/tokens", &token).await.expect(201).json();
         made["token"].as_str().unwrap().to_owned()
     }
