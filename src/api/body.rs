@@ -12,6 +12,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::error::ApiError;
+use crate::services::Services;
 
 /// A file of bytes, for the document.
 #[derive(Debug, utoipa::ToSchema)]
@@ -54,11 +55,15 @@ pub async fn json_or_default<T: DeserializeOwned + Default>(request: Request) ->
 }
 
 async fn collect(request: Request) -> Result<Bytes, ApiError> {
-    collect_within(request, JSON_TIMEOUT).await
+    collect_within(request, MAX_JSON_BYTES, JSON_TIMEOUT).await
 }
 
-async fn collect_within(request: Request, time: Duration) -> Result<Bytes, ApiError> {
-    let limited = http_body_util::Limited::new(request.into_body(), MAX_JSON_BYTES);
+/// Reads a whole body of at most so many bytes within so much time.
+///
+/// # Errors
+/// `413` beyond the bytes, `408` after the time, `400` when it breaks off.
+pub async fn collect_within(request: Request, most: usize, time: Duration) -> Result<Bytes, ApiError> {
+    let limited = http_body_util::Limited::new(request.into_body(), most);
     let arrived = tokio::time::timeout(time, http_body_util::BodyExt::collect(limited)).await;
     let arrived = arrived.map_err(|_| {
         let message = format!("the body did not arrive within {}", humantime::format_duration(time));
@@ -66,7 +71,7 @@ async fn collect_within(request: Request, time: Duration) -> Result<Bytes, ApiEr
     })?;
     let collected = arrived.map_err(|error| {
         if error.is::<http_body_util::LengthLimitError>() {
-            let message = format!("the body exceeds {MAX_JSON_BYTES} bytes");
+            let message = format!("the body exceeds {most} bytes");
             ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", message)
         } else {
             ApiError::new(StatusCode::BAD_REQUEST, "incomplete_body", "the body did not arrive whole")
@@ -89,6 +94,20 @@ pub fn answer<T: Serialize>(status: StatusCode, value: &T) -> Result<Response, A
     Ok((status, [(CONTENT_TYPE, "application/json")], Body::from(body)).into_response())
 }
 
+/// [`answer`] with a body that may be large: made and written on the CPU runtime, so that it holds up no other request.
+///
+/// # Errors
+/// As [`answer`].
+pub async fn answer_large<T, F>(services: &Services, content: F) -> Result<Response, ApiError>
+where
+    T: Serialize,
+    F: FnOnce() -> serde_json::Result<T> + Send + 'static,
+{
+    let written = services.cpu.spawn(async move { serde_json::to_vec(&content()?) });
+    let bytes = written.await.map_err(|e| ApiError::internal(&e))?.map_err(|e| ApiError::internal(&e))?;
+    Ok((StatusCode::OK, [(CONTENT_TYPE, "application/json")], Body::from(bytes)).into_response())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -96,8 +115,8 @@ mod tests {
     #[tokio::test]
     async fn a_body_that_does_not_come_is_not_waited_for() {
         let silent = Body::from_stream(futures::stream::pending::<Result<Bytes, std::io::Error>>());
-        let refused = collect_within(Request::new(silent), Duration::from_millis(5)).await.unwrap_err();
+        let refused = collect_within(Request::new(silent), 10, Duration::from_millis(5)).await.unwrap_err();
         assert_eq!((refused.status, refused.code), (StatusCode::REQUEST_TIMEOUT, "body_too_slow"));
-        assert_eq!(collect_within(Request::new(Body::from("7")), JSON_TIMEOUT).await.unwrap(), "7");
+        assert_eq!(collect_within(Request::new(Body::from("7")), 10, JSON_TIMEOUT).await.unwrap(), "7");
     }
 }

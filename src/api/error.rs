@@ -18,6 +18,7 @@ use serde_json::Value;
 use utoipa::IntoResponses;
 use utoipa::openapi::{ContentBuilder, Ref, RefOr, ResponseBuilder};
 
+use super::uci::error::{GatewayErrorBody, UciErrorBody};
 use crate::services::evidence::chain;
 use crate::services::trouble::Trouble;
 
@@ -93,6 +94,12 @@ impl ApiError {
     #[must_use]
     pub fn too_many(code: &'static str, message: impl Into<String>, retry_after: Duration) -> Self {
         Self { retry_after: Some(retry_after), ..Self::new(StatusCode::TOO_MANY_REQUESTS, code, message) }
+    }
+
+    /// No such route, or method of it, under `/api/v2`.
+    #[must_use]
+    pub fn no_v2_route() -> Self {
+        Self::new(StatusCode::NOT_FOUND, NO_ROUTE, "no Route matched with those values")
     }
 
     /// Names the field or parameter at fault.
@@ -173,7 +180,8 @@ const CALLER_ERRORS: [(StatusCode, &str); 7] = [
     (StatusCode::INSUFFICIENT_STORAGE, "The server's disk is full"),
 ];
 
-fn caller_errors(schema: &str) -> BTreeMap<String, RefOr<utoipa::openapi::Response>> {
+/// Responses of [`CallerErrors`] with a body of this schema.
+pub(super) fn caller_errors(schema: &str) -> BTreeMap<String, RefOr<utoipa::openapi::Response>> {
     let content = || ContentBuilder::new().schema(Some(Ref::from_schema_name(schema))).build();
     let response = |text| ResponseBuilder::new().description(text).content("application/json", content()).build();
     CALLER_ERRORS.iter().map(|(status, text)| (status.as_str().to_owned(), RefOr::T(response(*text)))).collect()
@@ -196,12 +204,25 @@ impl IntoResponses for ExternalCallerErrors {
 enum Family {
     Own,
     External,
+    Uci,
 }
 
 impl Family {
     fn of_path(path: &str) -> Self {
-        if path.starts_with("/shnapi/") || path.starts_with("/neo/") { Self::External } else { Self::Own }
+        if path.starts_with("/shnapi/") || path.starts_with("/neo/") {
+            Self::External
+        } else if is_v2(path) {
+            Self::Uci
+        } else {
+            Self::Own
+        }
     }
+}
+
+/// Whether a path belongs to the wire family of the user confidence index.
+#[must_use]
+pub fn is_v2(path: &str) -> bool {
+    path.strip_prefix("/api/v2").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// Browsers answer a Basic challenge with their own dialog, so only the routes whose clients know it give one.
@@ -235,6 +256,10 @@ pub async fn render(request: Request, next: Next) -> Response {
             target: error.target.clone(),
             details: error.details.clone(),
         }),
+        Family::Uci if matches!(error.code, NO_ROUTE | RATE_LIMITED) => {
+            serde_json::to_vec(&GatewayErrorBody { message: error.message.clone() })
+        }
+        Family::Uci => serde_json::to_vec(&UciErrorBody::new(&error.message)),
     };
     let headers = response.headers_mut();
     headers.remove(axum::http::header::CONTENT_LENGTH);
@@ -251,6 +276,12 @@ pub async fn render(request: Request, next: Next) -> Response {
 
 /// Code of missing or wrong credentials.
 pub const UNAUTHENTICATED: &str = "unauthenticated";
+
+/// Code of a route that does not exist under `/api/v2`.
+pub const NO_ROUTE: &str = "no_route";
+
+/// Code of too many requests under `/api/v2`.
+pub const RATE_LIMITED: &str = "rate_limited";
 
 /// Id of a request, as the outermost layer has set it.
 pub fn request_id(request: &Request) -> String {

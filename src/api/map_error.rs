@@ -23,6 +23,7 @@ use crate::services::own_sources::KeepError;
 use crate::services::room::NoRoom;
 use crate::services::tenants::DropError;
 use crate::services::trouble::Trouble;
+use crate::services::uci::UciError;
 use crate::services::upkeep::UpkeepError;
 use crate::services::upload::UploadError;
 
@@ -140,7 +141,9 @@ impl From<TenantError> for ApiError {
                 Self::new(StatusCode::CONFLICT, "exists", error.to_string()).with_target("tenant")
             }
             TenantError::Dropping(_) => Self::new(StatusCode::CONFLICT, "being_dropped", error.to_string()),
-            TenantError::OutOfRange { .. } | TenantError::RecencyExceedsRetention { .. } => {
+            TenantError::OutOfRange { .. }
+            | TenantError::TooLarge { .. }
+            | TenantError::RecencyExceedsRetention { .. } => {
                 Self::new(StatusCode::BAD_REQUEST, "out_of_range", error.to_string())
             }
             TenantError::Registry(error) => error.into(),
@@ -313,6 +316,26 @@ impl From<ExportError> for ApiError {
             ExportError::Registry(error) => error.into(),
             ExportError::TimedOut(_) => Self::new(StatusCode::SERVICE_UNAVAILABLE, "timed_out", error.to_string()),
             ExportError::Encode(_) | ExportError::Compress(_) => Self::internal(&error),
+        }
+    }
+}
+
+impl From<UciError> for ApiError {
+    fn from(error: UciError) -> Self {
+        match error {
+            UciError::Field { field, .. } => Self::bad_request("bad_value", field, error.to_string()),
+            UciError::UnknownAnomaly => Self::not_found(error.to_string()).with_target("anomalyId"),
+            UciError::UnknownRule => Self::not_found(error.to_string()).with_target("id"),
+            UciError::NotAnImpact => Self::bad_request("not_an_impact", "anomalyId", error.to_string()),
+            UciError::UnknownUsers(_) => Self::bad_request("unknown_users", "users", error.to_string()),
+            UciError::NoPage(_) => Self::bad_request("no_page", "operation", error.to_string()),
+            UciError::KeyConflict(_) => Self::new(StatusCode::CONFLICT, "idempotency_conflict", error.to_string())
+                .with_target("Idempotency-Key"),
+            UciError::IndexBusy(_) => {
+                Self::new(StatusCode::CONFLICT, "index_busy", error.to_string()).with_target("index")
+            }
+            UciError::Task(_) => Self::internal(&error),
+            UciError::Registry(error) => error.into(),
         }
     }
 }

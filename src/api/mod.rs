@@ -15,9 +15,11 @@ pub mod external;
 mod map_error;
 pub mod negotiate;
 pub mod policy;
+pub mod rate;
 mod security;
 pub mod serve;
 pub mod system;
+pub mod uci;
 mod unread;
 
 use std::sync::Arc;
@@ -45,6 +47,8 @@ use error::ApiError;
         (name = "incidents", description = "Wire contract of the incidents API: anomalies as others handle them"),
         (name = "activities", description = "Activities in"),
         (name = "anomalies", description = "Anomalies and their activities"),
+        (name = "uci", description = "User confidence index: risk in, scores out"),
+        (name = "alerts", description = "Alerts about users"),
         (name = "system", description = "The server itself"),
     ),
 )]
@@ -64,6 +68,7 @@ fn routes() -> OpenApiRouter<Arc<Services>> {
         .routes(routes!(anomalies::create_anomaly::create_anomaly, anomalies::list_anomalies::list_anomalies))
         .routes(routes!(anomalies::get_anomaly::get_anomaly, anomalies::modify_anomaly::modify_anomaly))
         .routes(routes!(anomalies::get_anomaly_activities::get_anomaly_activities))
+        .merge(uci::routes())
         .routes(routes!(system::healthz))
         .routes(routes!(system::readyz))
         .routes(routes!(system::metrics));

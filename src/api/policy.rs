@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode, Uri};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use tower_http::catch_panic::CatchPanicLayer;
@@ -14,6 +14,7 @@ use tower_http::trace::TraceLayer;
 use uuid::Uuid;
 
 use super::error::{self, ApiError};
+use super::rate::{self, RateLimits};
 use super::unread;
 use crate::services::Services;
 use crate::services::metrics::RequestLabels;
@@ -26,6 +27,8 @@ pub fn apply(routes: Router, services: &Arc<Services>) -> Router {
     routes
         .fallback(no_route)
         .method_not_allowed_fallback(wrong_method)
+        // 8. Callers of the wire family /api/v2 are told what is left of their limit of requests.
+        .layer(middleware::from_fn_with_state(Arc::new(RateLimits::new(Arc::clone(&services.clock))), rate::tell))
         // 7. A client that is refused in mid-upload gets to read why.
         .layer(middleware::from_fn(unread::read_the_rest))
         // 6. A page of another site may not use a browser's access to this server.
@@ -105,11 +108,17 @@ fn panicked(panic: Box<dyn std::any::Any + Send>) -> Response {
     ApiError { internal: Some(format!("panic: {}", text.unwrap_or("without a text"))), ..error }.into_response()
 }
 
-async fn no_route() -> ApiError {
+async fn no_route(uri: Uri) -> ApiError {
+    if error::is_v2(uri.path()) {
+        return ApiError::no_v2_route();
+    }
     ApiError::not_found("there is no such route; /openapi.json lists all")
 }
 
-async fn wrong_method() -> ApiError {
+async fn wrong_method(uri: Uri) -> ApiError {
+    if error::is_v2(uri.path()) {
+        return ApiError::no_v2_route();
+    }
     let message = "the route has no such method; /openapi.json lists all";
     ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message)
 }

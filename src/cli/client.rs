@@ -73,6 +73,8 @@ pub enum Client {
 /// Body of an error.
 #[derive(serde::Deserialize)]
 struct Refusal {
+    // The wire family /api/v2 has none.
+    #[serde(default)]
     code: String,
     message: String,
     target: Option<String>,

@@ -1,5 +1,6 @@
 //! The command line: one file per command.
 
+pub mod alerts;
 pub mod anomaly;
 pub mod args;
 pub mod audit;
@@ -22,6 +23,8 @@ pub mod source;
 mod stream;
 pub mod tenant;
 pub mod token;
+pub mod uci;
+pub mod uci_rules;
 pub mod user;
 pub mod user_data;
 mod watched;
@@ -99,6 +102,11 @@ pub enum Command {
     /// Show how a tenant's lake is doing, check it; sort, drop old days and delete old files by hand.
     #[command(subcommand)]
     Lake(lake::LakeCommand),
+    /// Show, lower and restore the confidence scores of users.
+    #[command(subcommand)]
+    Uci(uci::UciCommand),
+    /// Show the alerts about users, oldest first, and follow new ones.
+    Alerts(alerts::AlertsArgs),
     /// Show who did what in a tenant.
     Audit(audit::AuditArgs),
     /// Make backups and bring them back.
@@ -146,6 +154,8 @@ async fn execute(cli: Cli, from_environment: bool) -> Result<(), CommandError> {
         Command::Anomaly(command) => anomaly::run(&data_dir()?, command).await,
         Command::Export(args) => export::run(&data_dir()?, args).await,
         Command::Lake(command) => lake::run(&data_dir()?, command).await,
+        Command::Uci(command) => uci::run(&data_dir()?, command).await,
+        Command::Alerts(args) => alerts::run(&data_dir()?, args).await,
         Command::Audit(args) => audit::run(&data_dir()?, args).await,
         Command::Backup(command) => backup::run(&data_dir()?, command).await,
         Command::UserData(command) => user_data::run(&data_dir()?, command).await,

@@ -28,12 +28,19 @@ pub struct FormatArgs {
 /// # Errors
 /// When stdout cannot be written for another reason.
 pub fn print(text: &str) -> Result<(), CommandError> {
+    print_more(text).map(drop)
+}
+
+/// As [`print`], and says whether anybody still reads: a command that goes on for ever ends with its reader.
+///
+/// # Errors
+/// As [`print`].
+pub fn print_more(text: &str) -> Result<bool, CommandError> {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(CommandError::io("cannot write to stdout", error))
-        }
-        _ => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(CommandError::io("cannot write to stdout", error)),
+        Ok(()) => Ok(true),
     }
 }
 

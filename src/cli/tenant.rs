@@ -11,6 +11,7 @@ use super::args::{on_off, quota, span_ms};
 use super::output::{self, FormatArgs};
 use super::session::{IfMissing, with_client};
 use crate::api::control::tenants::{CreateTenant, SetTenant, TenantModel};
+use crate::domain::api_rate::ApiRate;
 use crate::domain::size_text::format_size;
 use crate::domain::tenant::TenantId;
 use crate::domain::time_text::format_span;
@@ -49,7 +50,8 @@ pub enum TenantCommand {
     #[command(after_help = "Examples:
   anomalake tenant set 5618 --anomalous-activity on
   anomalake tenant set 5618 --availability-delay 0s --max-activities 500000
-  anomalake tenant set 5618 --quota 50GiB")]
+  anomalake tenant set 5618 --quota 50GiB
+  anomalake tenant set 5618 --uci-window 14d --uci-threshold 500 --api-rate off")]
     Set(SetArgs),
     /// Drop a tenant with all its activities, anomalies and tokens.
     #[command(after_help = "Example:
@@ -67,7 +69,7 @@ pub enum TenantCommand {
 #[derive(Debug, clap::Args)]
 #[command(group = ArgGroup::new("settings").required(true).multiple(true).args([
     "anomalous_activity", "availability_delay", "recency", "max_activities", "activity_retention",
-    "anomaly_retention", "quota",
+    "anomaly_retention", "quota", "uci_window", "uci_threshold", "api_rate",
 ]))]
 pub struct SetArgs {
     /// Number of the tenant.
@@ -93,6 +95,15 @@ pub struct SetArgs {
     /// Most bytes of stored activities and evidence, for example 50GiB; none takes the limit away.
     #[arg(long, value_name = "SIZE|none", value_parser = quota)]
     quota: Option<Quota>,
+    /// How long an impact counts against a user's score, for example 30d; at most 90d.
+    #[arg(long, value_name = "DURATION", value_parser = span_ms)]
+    uci_window: Option<i64>,
+    /// A fall of a user's score below it makes an alert, 0 to 1000; 0 makes none.
+    #[arg(long, value_name = "SCORE", value_parser = clap::value_parser!(i64).range(0..=1000))]
+    uci_threshold: Option<i64>,
+    /// Requests a second of one token to each route under /api/v2.
+    #[arg(long, value_name = "N|off")]
+    api_rate: Option<ApiRate>,
 }
 
 /// Runs the command.
@@ -135,6 +146,9 @@ pub async fn run(data_dir: &Path, command: &TenantCommand) -> Result<(), Command
                 activity_retention_ms: args.activity_retention,
                 anomaly_retention_ms: args.anomaly_retention,
                 quota_bytes: args.quota,
+                uci_window_ms: args.uci_window,
+                uci_threshold: args.uci_threshold,
+                api_rate: args.api_rate,
             };
             let path = format!("/control/tenants/{}", args.id);
             let tenant: TenantModel = client.json(Method::PATCH, &path, None, Some(&set)).await?;
@@ -168,6 +182,9 @@ fn fields(tenant: &TenantModel) -> Vec<(&'static str, Option<String>)> {
         ("max activities", Some(tenant.max_activities.to_string())),
         ("activity retention", span(tenant.activity_retention_ms)),
         ("anomaly retention", span(tenant.anomaly_retention_ms)),
+        ("uci window", span(tenant.uci_window_ms)),
+        ("uci threshold", Some(tenant.uci_threshold.to_string())),
+        ("api rate", Some(tenant.api_rate.to_string())),
         ("quota", tenant.quota_bytes.map(|bytes| format_size(bytes.unsigned_abs()))),
     ]
 }

@@ -5,6 +5,7 @@
 
 pub mod activity;
 pub mod anomaly;
+pub mod api_rate;
 pub mod availability;
 pub mod clock;
 pub mod country;
@@ -20,5 +21,6 @@ pub mod size_text;
 pub mod tenant;
 pub mod time_text;
 pub mod token_kind;
+pub mod uci;
 pub mod user_count;
 pub mod user_key;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use sqlx::{FromRow, SqliteConnection};
 
 use super::RegistryError;
-use super::settings::Overrides;
+use super::settings::{Overrides, UciOverrides};
 use crate::domain::tenant::{TenantId, TenantKey};
 use crate::domain::time_text::format_span;
 
@@ -38,6 +38,9 @@ pub struct Tenant {
     pub overrides: Overrides,
     /// Most bytes of stored activities and evidence, together; none for no limit.
     pub quota_bytes: Option<i64>,
+    /// What differs from the server's defaults in the User Confidence Index.
+    #[sqlx(flatten)]
+    pub uci: UciOverrides,
 }
 
 /// Why a tenant was not created, found or changed.
@@ -59,6 +62,16 @@ pub enum TenantError {
         setting: &'static str,
         /// Smallest value.
         at_least: i64,
+        /// The value that was asked for.
+        value: i64,
+    },
+    /// A setting above its range.
+    #[error("{setting} must be at most {at_most}, not {value}")]
+    TooLarge {
+        /// Name of the setting with its unit.
+        setting: &'static str,
+        /// Largest value.
+        at_most: i64,
         /// The value that was asked for.
         value: i64,
     },

@@ -19,6 +19,7 @@ pub mod settings;
 pub mod single_flight;
 pub mod tenants;
 pub mod trouble;
+pub mod uci;
 pub mod upkeep;
 pub mod upload;
 

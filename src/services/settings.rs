@@ -8,10 +8,11 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde::de::{self, Deserializer, Visitor};
 
+use crate::domain::api_rate::ApiRate;
 use crate::domain::day::DAY_MS;
 use crate::domain::size_text::parse_size;
 use crate::domain::time_text::parse_span;
-use crate::registry::settings::Limits;
+use crate::registry::settings::{Limits, UciSettings};
 use crate::services::auth::TokenLifetimes;
 
 /// Settings of the server.
@@ -122,6 +123,13 @@ pub struct TenantDefaults {
     /// Time from an anomaly's creation during which it is kept; never shorter than it is served. Default 90 d.
     #[serde(deserialize_with = "span")]
     pub anomaly_retention: Duration,
+    /// How long an impact counts against a user's confidence; at most 90 d. Default 30 d.
+    #[serde(deserialize_with = "span")]
+    pub uci_window: Duration,
+    /// A fall of a user's confidence below this score makes an alert; 0 to 1000. Default 651.
+    pub uci_threshold: u16,
+    /// Requests a second from one token to each route under `/api/v2`, or `"off"`. Default 4.
+    pub api_rate: ApiRate,
 }
 
 impl Default for ServerSettings {
@@ -159,6 +167,9 @@ impl Default for TenantDefaults {
             max_activities: 100_000,
             activity_retention: days(100),
             anomaly_retention: days(90),
+            uci_window: days(30),
+            uci_threshold: 651,
+            api_rate: ApiRate::default(),
         }
     }
 }
@@ -232,6 +243,9 @@ impl ServerSettings {
             )?;
         }
         range(self.tenant.max_activities >= 1, "tenant.max-activities", "at least 1")?;
+        let window = Duration::from_millis(1)..=Duration::from_hours(90 * 24);
+        range(window.contains(&self.tenant.uci_window), "tenant.uci-window", "from 1ms to 90d")?;
+        range(self.tenant.uci_threshold <= 1000, "tenant.uci-threshold", "from 0 to 1000")?;
         range(
             self.tenant.recency <= self.tenant.activity_retention,
             "tenant.recency",
@@ -239,10 +253,19 @@ impl ServerSettings {
         )
     }
 
+    /// The tenants' default settings of the User Confidence Index.
+    #[must_use]
+    pub fn uci_settings(&self) -> UciSettings {
+        UciSettings {
+            window_ms: ms(self.tenant.uci_window),
+            threshold: i64::from(self.tenant.uci_threshold),
+            api_rate: self.tenant.api_rate,
+        }
+    }
+
     /// The tenants' default limits as the registry counts them.
     #[must_use]
     pub fn tenant_limits(&self) -> Limits {
-        let ms = |span: Duration| i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
         Limits {
             availability_delay_ms: ms(self.tenant.availability_delay),
             recency_ms: ms(self.tenant.recency),
@@ -251,6 +274,10 @@ impl ServerSettings {
             anomaly_retention_ms: ms(self.tenant.anomaly_retention),
         }
     }
+}
+
+fn ms(span: Duration) -> i64 {
+    i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
 }
 
 fn span<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
@@ -301,6 +328,9 @@ mod tests {
         assert_eq!(settings.tenant_limits().recency_ms, 3 * DAY_MS);
         let lifetimes = TokenLifetimes { iam: Duration::from_mins(5), ..TokenLifetimes::default() };
         assert_eq!(settings.tokens.lifetimes(), lifetimes);
+        let settings = load("[tenant]\nuci-window = \"90d\"\nuci-threshold = 351\napi-rate = \"off\"").unwrap();
+        let expected = UciSettings { window_ms: 90 * DAY_MS, threshold: 351, api_rate: ApiRate::Off };
+        assert_eq!(settings.uci_settings(), expected);
     }
 
     #[test]
@@ -314,6 +344,8 @@ mod tests {
             ("idle-timeout = \"0s\"", "at least 1s"),
             ("max-connections = 0", "from 1 to"),
             ("[tenant]\nrecency = \"101d\"", "activity-retention"),
+            ("[tenant]\nuci-window = \"91d\"", "from 1ms to 90d"),
+            ("[tenant]\napi-rate = 0", "or off"),
             ("[tokens]\naccess = \"91d\"", "tokens.access"),
             ("[tokens]\nrefresh = \"0s\"", "tokens.refresh"),
         ] {

@@ -1,11 +1,11 @@
 //! Administration, on the control socket only.
 
 pub mod audit;
-pub mod sources;
 pub mod backup;
 pub mod check;
 pub mod erase;
 pub mod lake;
+pub mod sources;
 pub mod tenants;
 pub mod tokens;
 pub mod users;

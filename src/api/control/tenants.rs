@@ -9,9 +9,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::api::body;
 use crate::api::error::ApiError;
+use crate::domain::api_rate::ApiRate;
 use crate::domain::tenant::TenantId;
 use crate::domain::time_text::format_time;
-use crate::registry::settings::{Overrides, Quota, SettingsChange};
+use crate::registry::settings::{Overrides, Quota, SettingsChange, UciOverrides};
 use crate::registry::tenants::{Tenant, TenantState};
 use crate::services::Services;
 use crate::services::auth::Actor;
@@ -43,10 +44,17 @@ pub struct TenantModel {
     /// Most bytes of stored activities and evidence; absent without a limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quota_bytes: Option<i64>,
+    /// How long an impact counts, in ms.
+    pub uci_window_ms: i64,
+    /// A fall of a score below it makes an alert.
+    pub uci_threshold: i64,
+    /// Requests a second under `/api/v2`, or `off`.
+    pub api_rate: ApiRate,
 }
 
 fn model(services: &Services, tenant: Tenant) -> TenantModel {
     let limits = services.limits(&tenant);
+    let uci = services.uci_settings(&tenant);
     TenantModel {
         id: tenant.key.id.get(),
         name: tenant.name,
@@ -63,6 +71,9 @@ fn model(services: &Services, tenant: Tenant) -> TenantModel {
         activity_retention_ms: limits.activity_retention_ms,
         anomaly_retention_ms: limits.anomaly_retention_ms,
         quota_bytes: tenant.quota_bytes,
+        uci_window_ms: uci.window_ms,
+        uci_threshold: uci.threshold,
+        api_rate: uci.api_rate,
     }
 }
 
@@ -94,6 +105,12 @@ pub struct SetTenant {
     /// In bytes; `null` takes the quota away.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub quota_bytes: Option<Quota>,
+    /// In ms.
+    pub uci_window_ms: Option<i64>,
+    /// From 0 to 1000.
+    pub uci_threshold: Option<i64>,
+    /// A number of requests a second, or `off`.
+    pub api_rate: Option<ApiRate>,
 }
 
 /// Tells `null` from a field that is absent.
@@ -137,6 +154,11 @@ pub async fn set_tenant(
             anomaly_retention_ms: set.anomaly_retention_ms,
         },
         quota: set.quota_bytes,
+        uci: UciOverrides {
+            window_ms: set.uci_window_ms,
+            threshold: set.uci_threshold,
+            api_rate: set.api_rate.map(ApiRate::number),
+        },
     };
     let tenant = services.change_tenant(&Actor::command_line(), id, change).await?;
     body::answer(StatusCode::OK, &model(&services, tenant))

@@ -8,5 +8,6 @@ mod ingest;
 mod lake;
 mod tenant;
 mod token;
+mod uci;
 mod usage;
 mod user;

@@ -54,6 +54,7 @@ async fn what_is_not_set_stays() {
             "id": 5618, "name": "Example", "state": "active", "createdAt": null, "availabilityDelayMs": 90_000,
             "recencyMs": 3 * 86_400_000, "maxActivities": 7, "activityRetentionMs": 40_i64 * 86_400_000_i64,
             "anomalyRetentionMs": 90_i64 * 86_400_000_i64,
+            "uciWindowMs": 30_i64 * 86_400_000_i64, "uciThreshold": 651, "apiRate": "4",
         });
         let mut found = shown(&lake).await;
         assert!(found["anomalousActivitySince"].is_null(), "{found}");
@@ -70,6 +71,15 @@ async fn what_is_not_set_stays() {
         lake.run(&["tenant", "set", "5618", "--recency", "4d"]).await.said();
         assert_eq!(shown(&lake).await["quotaBytes"], 50_i64 << 30);
         lake.run(&["tenant", "set", "5618", "--quota", "much"]).await.refused(2);
+        let of_index = ["--uci-window", "14d", "--uci-threshold", "500", "--api-rate", "off"];
+        lake.run(&[&["tenant", "set", "5618"][..], &of_index].concat()).await.said();
+        let found = shown(&lake).await;
+        assert_eq!(found["uciWindowMs"], 14_i64 * 86_400_000_i64);
+        assert_eq!((&found["uciThreshold"], &found["apiRate"]), (&json!(500), &json!("off")));
+        for wrong in [["--uci-threshold", "1001"], ["--api-rate", "0"], ["--uci-window", "long"]] {
+            lake.run(&[&["tenant", "set", "5618"][..], &wrong].concat()).await.refused(2);
+        }
+        lake.run(&["tenant", "set", "5618", "--uci-window", "91d"]).await.refused(1);
         lake.run(&["tenant", "set", "5618", "--quota", "none"]).await.said();
         assert!(shown(&lake).await["quotaBytes"].is_null());
     }

@@ -39,7 +39,7 @@ pub(crate) fn binary() -> PathBuf {
 
 impl ProcessDir {
     pub(crate) fn new() -> Self {
-        Self::with("commit-interval = \"0s\"\n", "debug")
+        Self::with("commit-interval = \"0s\"\n[tenant]\napi-rate = \"off\"\n", "debug")
     }
 
     /// The same with settings and a log filter of the caller's own.
@@ -117,7 +117,7 @@ impl ProcessDir {
         let (settings, tenant) =
             (json!({ "anomalousActivity": true, "availabilityDelayMs": 0 }), format!("/control/tenants/{id}"));
         control.send("PATCH", &tenant, settings.to_string()).await.expect(200);
-        let token = json!({ "scopes": "activities:write,anomalies:write" });
+        let token = json!({ "scopes": "activities:write,anomalies:write,uci:write,alerts:read" });
         let made = control.post_json(&format!("{tenant}/tokens"), &token).await.expect(201).json();
         made["token"].as_str().unwrap().to_owned()
     }

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use anomalake::api::serve::serve_public;
 use anomalake::cli::owner::{OwnError, Owner};
+use anomalake::domain::api_rate::ApiRate;
 use anomalake::domain::clock::{Clock, ManualClock};
 use anomalake::domain::principal::{Role, Scopes};
 use anomalake::domain::tenant::TenantId;
@@ -27,7 +28,7 @@ use super::api::{Answer, Api, Target};
 pub(crate) const NOW_MS: i64 = 1_795_305_600_000;
 
 /// What a tenant's own token may do.
-const ALL: &str = "activities:write,anomalies:write,sql:read";
+const ALL: &str = "activities:write,anomalies:write,uci:write,alerts:read,sql:read";
 
 /// A running server.
 pub(crate) struct TestServer {
@@ -56,6 +57,8 @@ impl TestServer {
     /// Starts with settings of the test's own.
     pub(crate) async fn start_with(set: impl FnOnce(&mut ServerSettings)) -> Self {
         let mut settings = ServerSettings { commit_interval: Duration::ZERO, ..ServerSettings::default() };
+        // The clock stands still, so that nobody would ever get another request.
+        settings.tenant.api_rate = ApiRate::Off;
         set(&mut settings);
         let dir = tempfile::tempdir().unwrap();
         Self::over(dir, settings, Arc::new(ManualClock::new(NOW_MS))).await

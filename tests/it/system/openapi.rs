@@ -87,14 +87,17 @@ fn every_handler_in_the_sources_is_in_the_document() {
 async fn the_router_has_every_documented_operation_and_no_other_method() {
     let server = TestServer::start().await;
     for (path, item) in DOCUMENT["paths"].as_object().unwrap() {
-        let concrete = path.replace("{id}", "1");
+        let concrete: Vec<_> = path.split('/').map(|part| if part.starts_with('{') { "1" } else { part }).collect();
+        let concrete = concrete.join("/");
+        // The wire family of the confidence index tells a wrong method as an unknown route.
+        let unknown = if path.starts_with("/api/v2/") { 404 } else { 405 };
         for method in METHODS {
             // A server that has GET has HEAD.
             let known = item.get(method.to_lowercase()).is_some() || (method == "HEAD" && item.get("get").is_some());
             let answer = server.anyone().open(method, &concrete, "").await.unwrap();
             let status = answer.response.status().as_u16();
-            assert_eq!(status != 405, known, "{method} {path}: {status}");
-            assert_ne!(status, 404, "{method} {path}");
+            assert_eq!(status != unknown, known, "{method} {path}: {status}");
+            assert!(!known || status != 404, "{method} {path}");
         }
     }
     // The router itself knows no path beside those and the document's own.
