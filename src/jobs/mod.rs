@@ -1,5 +1,6 @@
 //! Background work of a serving process.
 
+mod uci;
 mod upkeep;
 
 use std::sync::Arc;
@@ -45,6 +46,7 @@ pub fn start(services: &Arc<Services>, stop: &CancellationToken) -> Jobs {
     tracker.spawn(every(TIDY_EVERY, stop.clone(), move || tidy_up(Arc::clone(&tidy))));
     tracker.spawn(upkeep::follow_appends(Arc::clone(services), stop.clone()));
     tracker.spawn(upkeep::look_at_due_tenants(Arc::clone(services), stop.clone()));
+    uci::start(&tracker, services, stop);
     Jobs(tracker)
 }
 
