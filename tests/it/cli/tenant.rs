@@ -48,12 +48,12 @@ async fn tenants_are_created_listed_and_shown() {
 async fn what_is_not_set_stays() {
     for lake in Lake::both().await {
         lake.run(&["tenant", "set", "5618", "--recency", "3d", "--max-activities", "7"]).await.said();
-        let spans = ["--availability-delay", "90s", "--activity-retention", "40d"];
+        let spans = ["--availability-delay", "90s", "--activity-retention", "40d", "--api-rate", "7"];
         lake.run(&[&["tenant", "set", "5618"][..], &spans].concat()).await.said();
         let wanted = json!({
             "id": 5618, "name": "Example", "state": "active", "createdAt": null, "availabilityDelayMs": 90_000,
             "recencyMs": 3 * 86_400_000, "maxActivities": 7, "activityRetentionMs": 40_i64 * 86_400_000_i64,
-            "uciWindowMs": 30_i64 * 86_400_000_i64, "uciThreshold": 651, "apiRate": "4",
+            "uciWindowMs": 30_i64 * 86_400_000_i64, "uciThreshold": 651, "apiRate": "7",
         });
         let mut found = shown(&lake).await;
         assert!(found["anomalousActivitySince"].is_null(), "{found}");
