@@ -161,7 +161,7 @@ pub async fn begin_drop(conn: &mut SqliteConnection, id: TenantId) -> Result<Ten
         .ok_or(TenantError::NotFound(id))
 }
 
-/// Ends a life whose folder is gone: removes its anomalies, evidence, tokens, roles and idempotency keys.
+/// Ends a life whose folder is gone: removes its anomalies, evidence, index, tokens, roles and idempotency keys.
 /// Users without any role left stay, and can do nothing; the audit trail stays. The id is free again.
 /// Does nothing for a life that is not being dropped.
 pub async fn finish_drop(conn: &mut SqliteConnection, key: TenantKey, now_ms: i64) -> Result<(), RegistryError> {
@@ -180,7 +180,13 @@ pub async fn finish_drop(conn: &mut SqliteConnection, key: TenantKey, now_ms: i6
     for sql in [
         "DELETE FROM evidence WHERE tenant_id = ? AND incarnation = ?",
         "DELETE FROM evidence_usage WHERE tenant_id = ? AND incarnation = ?",
+        "DELETE FROM uci_anomalies WHERE tenant_id = ? AND incarnation = ?",
         "DELETE FROM anomalies WHERE tenant_id = ? AND incarnation = ?",
+        "DELETE FROM monitored_users WHERE tenant_id = ? AND incarnation = ?",
+        "DELETE FROM alerts WHERE tenant_id = ? AND incarnation = ?",
+        "DELETE FROM alert_cursors WHERE tenant_id = ? AND incarnation = ?",
+        "DELETE FROM impact_keys WHERE tenant_id = ? AND incarnation = ?",
+        "DELETE FROM reset_rules WHERE tenant_id = ? AND incarnation = ?",
         "DELETE FROM modified_clock WHERE tenant_id = ? AND incarnation = ?",
         "DELETE FROM tokens WHERE tenant_id = ? AND incarnation = ?",
         "DELETE FROM user_roles WHERE tenant_id = ? AND incarnation = ?",

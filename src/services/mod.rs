@@ -60,6 +60,7 @@ pub struct Services {
     tmp: PathBuf,
     evidence_flights: SingleFlight<AnomalyId>,
     keys_in_use: SingleFlight<(TenantKey, String)>,
+    indexes_in_use: SingleFlight<(TenantKey, String)>,
     export_permits: Arc<Semaphore>,
     ingest_permits: Semaphore,
     // Last, so that it outlives what runs on it.
@@ -118,6 +119,7 @@ impl Services {
             tmp: dir.tmp(),
             evidence_flights: SingleFlight::default(),
             keys_in_use: SingleFlight::default(),
+            indexes_in_use: SingleFlight::default(),
             export_permits: Arc::new(Semaphore::new(settings.max_exports)),
             ingest_permits: Semaphore::new(settings.max_ingests),
             settings,

@@ -77,14 +77,15 @@ impl Standing {
     #[must_use]
     pub fn with(self, impact: Impact, window_ms: i64, t_ms: i64) -> Self {
         let span = span_of(impact, i64::MAX, window_ms);
+        if span.is_empty() {
+            return self;
+        }
         let mut standing = self;
         if span.contains(&t_ms) {
             standing.points += impact.points;
         }
         for edge in [span.start, span.end] {
-            if span.is_empty() {
-                break;
-            } else if edge <= t_ms {
+            if edge <= t_ms {
                 standing.from_ms = standing.from_ms.max(edge);
             } else {
                 standing.until_ms = standing.until_ms.min(edge);
@@ -100,12 +101,41 @@ pub fn score_of(points: i64) -> i64 {
     (BEST - points).clamp(0, BEST)
 }
 
-/// When an impact counts, given when it is voided.
-fn span_of(impact: Impact, voided_ms: i64, window_ms: i64) -> Range<i64> {
+/// When an impact counts, given from when on it is void.
+#[must_use]
+pub fn span_of(impact: Impact, voided_ms: i64, window_ms: i64) -> Range<i64> {
     if impact.allowed {
         return 0..0;
     }
     impact.time_ms..impact.time_ms.saturating_add(window_ms).min(voided_ms)
+}
+
+/// From when on resets void what was accepted before them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Voids(Vec<(i64, i64)>);
+
+impl Voids {
+    /// What these resets of one user, in any order, void.
+    #[must_use]
+    pub fn new(resets: &[Reset]) -> Self {
+        let mut voids: Vec<(i64, i64)> = resets.iter().map(|reset| (reset.number, reset.at_ms)).collect();
+        voids.sort_unstable();
+        // Clocks step back, so that a later reset may lie before an earlier one: the earliest of all later
+        // ones is what ends an impact.
+        let mut earliest = i64::MAX;
+        for void in voids.iter_mut().rev() {
+            earliest = earliest.min(void.1);
+            void.1 = earliest;
+        }
+        Self(voids)
+    }
+
+    /// From when on the impact of this number is void, ms since epoch; `i64::MAX` for never.
+    #[must_use]
+    pub fn of(&self, number: i64) -> i64 {
+        let next = self.0.partition_point(|&(reset, _)| reset <= number);
+        self.0.get(next).map_or(i64::MAX, |&(_, at_ms)| at_ms)
+    }
 }
 
 /// A user's points over all time.
@@ -121,20 +151,10 @@ impl Timeline {
     /// What these impacts and resets of one user, in any order, amount to.
     #[must_use]
     pub fn new(impacts: &[Impact], resets: &[Reset], window_ms: i64) -> Self {
-        let mut voids: Vec<(i64, i64)> = resets.iter().map(|reset| (reset.number, reset.at_ms)).collect();
-        voids.sort_unstable();
-        // Clocks step back, so that a later reset may lie before an earlier one: the earliest of all later
-        // ones is what ends an impact.
-        let mut earliest = i64::MAX;
-        for void in voids.iter_mut().rev() {
-            earliest = earliest.min(void.1);
-            void.1 = earliest;
-        }
+        let voids = Voids::new(resets);
         let mut changes = Vec::with_capacity(2 * impacts.len());
         for &impact in impacts {
-            let next = voids.partition_point(|&(number, _)| number < impact.number);
-            let voided_ms = voids.get(next).map_or(i64::MAX, |&(_, at_ms)| at_ms);
-            let span = span_of(impact, voided_ms, window_ms);
+            let span = span_of(impact, voids.of(impact.number), window_ms);
             if !span.is_empty() {
                 changes.extend([(span.start, impact.points), (span.end, -impact.points)]);
             }
@@ -150,6 +170,12 @@ impl Timeline {
             }
         }
         Self { steps, first_ms: impacts.iter().map(|impact| impact.time_ms).min() }
+    }
+
+    /// The same, of a user whose earliest impact was at this time, though it may not be among those given.
+    #[must_use]
+    pub fn beginning(self, first_ms: Option<i64>) -> Self {
+        Self { first_ms, ..self }
     }
 
     /// What counts at `t`, and how long that holds.

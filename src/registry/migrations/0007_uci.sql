@@ -32,6 +32,10 @@ CREATE INDEX uci_anomalies_by_user
 CREATE INDEX uci_anomalies_by_source ON uci_anomalies (tenant_id, incarnation, source, activity, time_ms);
 CREATE INDEX uci_anomalies_by_time ON uci_anomalies (tenant_id, incarnation, activity, time_ms);
 
+-- The whole of an anomaly of the index.
+CREATE VIEW uci_records AS
+SELECT u.*, a.user, a.reason, a.created_at_ms FROM uci_anomalies u JOIN anomalies a ON a.id = u.anomaly_id;
+
 -- The people whom impacts and resets are about; not the `users` who sign in. `points` is what counts from `holds_from_ms`
 -- until before `holds_until_ms` under `window_ms`: a score is served from here within these bounds, and computed
 -- from the impacts outside of them. `score` is the one that alerts have told.

@@ -13,6 +13,8 @@ mod retain;
 mod rules;
 mod scores;
 mod search;
+#[cfg(test)]
+mod tests;
 
 pub use alerts::{AlertPage, ExportOperation, ExportPage, MAX_EXPORT_PAGE};
 pub use error::UciError;

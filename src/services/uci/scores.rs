@@ -1,10 +1,18 @@
 //! Scores: by day, now, and explained.
 
-use super::error::UciError;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::error::{UciError, field};
+use crate::domain::day::DAY_MS;
+use crate::domain::tenant::TenantKey;
 use crate::domain::uci::band::Band;
-use crate::domain::uci::score::DayScore;
+use crate::domain::uci::score::{DayScore, Impact, Reset, Voids, score_of, span_of};
+use crate::domain::user_key::user_key;
+use crate::registry::Registry;
 use crate::registry::tenants::Tenant;
-use crate::registry::uci::records::UciAnomaly;
+use crate::registry::uci::records::{self, UciActivity, UciAnomaly};
+use crate::registry::uci::users;
 use crate::services::Services;
 
 /// Most users of one request, repeated ones counted.
@@ -52,6 +60,44 @@ pub struct UserExplained {
     pub impacts: Vec<CountingImpact>,
 }
 
+/// Which days are asked for.
+#[derive(Clone, Copy)]
+struct Days {
+    from_ms: i64,
+    newest: i64,
+    now_ms: i64,
+    window_ms: i64,
+}
+
+fn too_many_days() -> UciError {
+    field("fromTime", format!("asks for more than {MAX_DAYS} days of all users; ask for fewer"))
+}
+
+/// One user's days, at most `room` of them.
+async fn days_of(
+    registry: &Registry,
+    tenant: TenantKey,
+    user: &str,
+    asked: Days,
+    room: i64,
+) -> Result<UserConfidences, UciError> {
+    let mut conn = registry.read().await?;
+    let key = user_key(user);
+    let Some(known) = users::get(&mut conn, tenant, &key).await? else {
+        return Ok(UserConfidences { user: user.to_owned(), days: Vec::new() });
+    };
+    let first_ms = records::first_impact_ms(&mut conn, tenant, &key).await?;
+    // Of an earlier day only what still counts at its last ms matters.
+    let newest_ms = asked.newest.saturating_mul(DAY_MS);
+    let since_ms = asked.now_ms.saturating_sub(newest_ms).max(asked.from_ms.saturating_sub(DAY_MS));
+    let line = records::timeline(&mut conn, tenant, &key, since_ms, asked.window_ms).await?.beginning(first_ms);
+    let range = line.day_range(asked.from_ms, asked.newest, asked.now_ms);
+    if range.end - range.start > room {
+        return Err(too_many_days());
+    }
+    Ok(UserConfidences { user: known.user, days: line.days(asked.from_ms, asked.newest, asked.now_ms) })
+}
+
 impl Services {
     /// Scores by day, one entry for every user asked, in the order asked: days from that of `from_ms` on (0:
     /// all), of them the newest `newest` ones (none: all).
@@ -66,7 +112,39 @@ impl Services {
         from_ms: i64,
         newest: Option<i64>,
     ) -> Result<Vec<UserConfidences>, UciError> {
-        todo!()
+        if users.len() > MAX_USERS {
+            return Err(field("users", format!("has {} users; at most {MAX_USERS} are answered at once", users.len())));
+        }
+        let newest = newest.unwrap_or(i64::MAX);
+        if newest < 0 {
+            return Err(field("capPerUser", "must be at least 0"));
+        }
+        // 0 stands for all days, and so do the years before it.
+        let from_ms = if from_ms <= 0 { i64::MIN } else { from_ms };
+        let window_ms = self.uci_settings(tenant).window_ms;
+        let asked = Days { from_ms, newest, now_ms: self.clock.now_ms(), window_ms };
+        let (registry, key) = (Arc::clone(&self.registry), tenant.key);
+        let read = self.cpu.spawn(async move {
+            let (mut room, mut answers) = (MAX_DAYS, Vec::<UserConfidences>::with_capacity(users.len()));
+            let mut before: HashMap<String, usize> = HashMap::new();
+            for (place, user) in users.iter().enumerate() {
+                // A repeated user costs room, but not another look.
+                let answer: UserConfidences = match before.get(&user_key(user)).and_then(|&at| answers.get(at)) {
+                    Some(answer) => UserConfidences::clone(answer),
+                    None => days_of(&registry, key, user, asked, room).await?,
+                };
+                room -= i64::try_from(answer.days.len()).unwrap_or(i64::MAX);
+                if room < 0 {
+                    return Err(too_many_days());
+                }
+                if !answer.days.is_empty() {
+                    before.insert(user_key(user), place);
+                }
+                answers.push(answer);
+            }
+            Ok::<_, UciError>(answers)
+        });
+        read.await?
     }
 
     /// A user's score now and the impacts that make it up.
@@ -74,6 +152,33 @@ impl Services {
     /// # Errors
     /// [`UciError::UnknownUsers`], [`UciError::Registry`].
     pub async fn explain_user(&self, tenant: &Tenant, user: &str) -> Result<UserExplained, UciError> {
-        todo!()
+        let (key, window_ms) = (user_key(user), self.uci_settings(tenant).window_ms);
+        let mut conn = self.registry.read().await?;
+        let known = users::get(&mut conn, tenant.key, &key).await?;
+        let known = known.ok_or_else(|| UciError::UnknownUsers(vec![user.to_owned()]))?;
+        let at_ms = self.clock.now_ms();
+        let history = records::of_user(&mut conn, tenant.key, &key, at_ms.saturating_sub(window_ms)).await?;
+        let resets: Vec<Reset> = history
+            .iter()
+            .filter(|record| record.activity == UciActivity::Reset)
+            .map(|record| Reset { number: record.id.get(), at_ms: record.time_ms })
+            .collect();
+        let voids = Voids::new(&resets);
+        let impacts: Vec<CountingImpact> = history
+            .into_iter()
+            .filter(|record| record.activity == UciActivity::Impact)
+            .filter_map(|anomaly| {
+                let impact = Impact {
+                    number: anomaly.id.get(),
+                    time_ms: anomaly.time_ms,
+                    points: anomaly.score,
+                    allowed: anomaly.allowed.is_some(),
+                };
+                let span = span_of(impact, voids.of(impact.number), window_ms);
+                span.contains(&at_ms).then_some(CountingImpact { anomaly, until_ms: span.end })
+            })
+            .collect();
+        let score = score_of(impacts.iter().map(|counting| counting.anomaly.score).sum());
+        Ok(UserExplained { user: known.user, at_ms, score, band: Band::of_score(score), window_ms, impacts })
     }
 }
