@@ -25,7 +25,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 Examples:
   anomalake alerts --tenant 5618
-  anomalake alerts --tenant 5618 --query 'user eq \"ann@example.com\"' --format json
+  anomalake alerts --tenant 5618 --query 'user eq \"ann@example.com\"'
   anomalake alerts --tenant 5618 --limit 0 --follow")]
 pub struct AlertsArgs {
     /// The tenant.

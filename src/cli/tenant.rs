@@ -51,7 +51,8 @@ pub enum TenantCommand {
   anomalake tenant set 5618 --anomalous-activity on
   anomalake tenant set 5618 --availability-delay 0s --max-activities 500000
   anomalake tenant set 5618 --quota 50GiB
-  anomalake tenant set 5618 --uci-window 14d --uci-threshold 500 --api-rate off")]
+  anomalake tenant set 5618 --uci-window 14d --uci-threshold 500
+  anomalake tenant set 5618 --api-rate off")]
     Set(SetArgs),
     /// Drop a tenant with all its activities, anomalies and tokens.
     #[command(after_help = "Example:

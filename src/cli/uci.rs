@@ -47,7 +47,7 @@ pub enum UciCommand {
     Impact(ImpactArgs),
     /// Give back the points of an impact.
     #[command(after_help = "Example:
-  anomalake uci allow --tenant 5618 a1000000000000000000002a --reason 'a test'")]
+  anomalake uci allow --tenant 5618 ANO-42 --reason 'not an anomaly'")]
     Allow {
         /// The tenant.
         #[arg(long, value_name = "ID")]

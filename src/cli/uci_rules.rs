@@ -1,6 +1,7 @@
 //! `anomalake uci rules`.
 
 use axum::http::Method;
+use clap::ArgAction;
 
 use super::CommandError;
 use super::args::on_off;
@@ -27,10 +28,10 @@ pub enum RulesCommand {
     },
     /// Create a rule and print its number alone; it first runs at its next time.
     #[command(after_help = "Examples:
-  anomalake uci rules create --tenant 5618 --name nightly --user '*@example.com' \\
-    --schedule daily --at 02:00
-  anomalake uci rules create --tenant 5618 --name weekly --user ann@example.com \\
-    --schedule weekly --weekday monday --at 06:30")]
+  anomalake uci rules create --tenant 5618 --name nightly \\
+    --user '*@example.com' --schedule daily --at 02:00
+  anomalake uci rules create --tenant 5618 --name weekly \\
+    --user ann@example.com --schedule weekly --weekday monday --at 06:30")]
     Create {
         /// The tenant.
         #[arg(long, value_name = "ID")]
@@ -55,8 +56,8 @@ pub enum RulesCommand {
     },
     /// Replace a rule as a whole.
     #[command(after_help = "Example:
-  anomalake uci rules replace --tenant 5618 1 --name nightly --user '*@example.com' \\
-    --schedule daily --at 03:00 --enabled off")]
+  anomalake uci rules replace --tenant 5618 1 --name nightly \\
+    --user '*@example.com' --schedule daily --at 03:00 --enabled off")]
     Replace {
         /// The tenant.
         #[arg(long, value_name = "ID")]
@@ -103,7 +104,7 @@ pub struct RuleArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(1..=28))]
     day_of_month: Option<i64>,
     /// Whether it runs.
-    #[arg(long, value_name = "on|off", default_value = "on", value_parser = on_off())]
+    #[arg(long, value_name = "on|off", default_value = "on", action = ArgAction::Set, value_parser = on_off())]
     enabled: bool,
 }
 

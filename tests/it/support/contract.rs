@@ -20,7 +20,7 @@ pub(crate) fn check(method: &str, path: &str, answer: &Answer) {
     let path = path.split('?').next().unwrap();
     if answer.status >= 400 && method != "HEAD" {
         check_error(path, answer, request_id, &shown);
-    } else if path.starts_with("/api/v2/") {
+    } else if is_v2(path) {
         check_v2_success(answer, &shown);
     }
     // A page of another site and an unknown method are refused before any route is reached.
@@ -45,7 +45,7 @@ fn check_error(path: &str, answer: &Answer, request_id: &str, shown: &impl Fn() 
     if path.starts_with("/shnapi/") || path.starts_with("/neo/") {
         only(body, &["code", "message", "target", "details"]);
         assert_eq!(body["code"], answer.status, "{}", shown());
-    } else if path.starts_with("/api/v2/") {
+    } else if is_v2(path) {
         if body.len() == 1 {
             assert!(
                 ["no Route matched with those values", "API rate limit exceeded"].contains(&message),
@@ -61,6 +61,10 @@ fn check_error(path: &str, answer: &Answer, request_id: &str, shown: &impl Fn() 
         assert!(body["code"].is_string(), "{}", shown());
         assert_eq!(body["requestId"], request_id, "{}", shown());
     }
+}
+
+fn is_v2(path: &str) -> bool {
+    path == "/api/v2" || path.starts_with("/api/v2/")
 }
 
 /// A success may not look like a failure to anyone who only reads the body.

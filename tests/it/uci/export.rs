@@ -90,7 +90,7 @@ async fn a_page_holds_10_000_and_says_when_there_is_more() {
     let first = tenant.step("a", "next").await.expect(200);
     let ids = each(&first, "_id");
     assert_eq!((ids.len(), &first.json()["wait_time"]), (10_000, &json!(0)));
-    assert_eq!(tenant.step("a", "resend").await.expect(200).body, first.body);
+    assert_eq!(tenant.step("a", "resend").await.expect(200).json()["result"], first.json()["result"]);
     let rest = each(&tenant.step("a", "next").await.expect(200), "_id");
     assert_eq!(rest.len(), 1000);
     assert!(ids.iter().chain(&rest).is_sorted_by_key(|id| id.as_str()), "an order without repeats");
