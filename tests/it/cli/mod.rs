@@ -8,5 +8,6 @@ mod ingest;
 mod lake;
 mod tenant;
 mod token;
+mod upkeep;
 mod usage;
 mod user;

@@ -3,3 +3,4 @@
 mod kill_evidence;
 mod kill_ingest;
 mod serve;
+mod upkeep;
