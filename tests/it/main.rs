@@ -19,3 +19,4 @@ mod sources;
 mod support;
 mod system;
 mod uci;
+mod upkeep;

@@ -9,5 +9,6 @@ mod lake;
 mod tenant;
 mod token;
 mod uci;
+mod upkeep;
 mod usage;
 mod user;

@@ -3,3 +3,4 @@
 mod crash;
 mod kill_evidence;
 mod serve;
+mod upkeep;
