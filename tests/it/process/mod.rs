@@ -2,4 +2,5 @@
 
 mod kill_evidence;
 mod kill_ingest;
+mod kill_watch;
 mod serve;
