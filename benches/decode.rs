@@ -80,6 +80,69 @@ fn cloudtrail() -> Vec<String> {
     (0..RECORDS).map(record).collect()
 }
 
+/// Records of the Microsoft 365 audit log, about 1.2 kB each.
+fn m365() -> Vec<String> {
+    let record = |i: usize| {
+        let user = i * 7919 % 500;
+        format!(
+            concat!(
+                r#"{{"AppAccessContext":{{"AADSessionId":"0f0e0d0c-{user:04}","CorrelationId":"b69c41d9-{i:012x}","#,
+                r#""UniqueTokenId":"3f0e0d0c{i:012x}"}},"CreationTime":"2026-11-20T10:{minute:02}:{second:02}","#,
+                r#""Id":"7d1c0c5e-ccc8-41d7-82f1-{i:012x}","Operation":"FileDownloaded","#,
+                r#""OrganizationId":"0f0e0d0c-0000-4000-8000-000000000001","RecordType":6,"#,
+                r#""UserKey":"i:0h.f|membership|1003{user:08}@live.com","UserType":0,"Version":1,"Workload":"SharePoint","#,
+                r#""ClientIP":"198.51.100.{octet}:{port}","UserId":"User{user}@contoso.example","#,
+                r#""AuthenticationType":"OAuth","BrowserName":"Edge","BrowserVersion":"130.0","#,
+                r#""CorrelationId":"b69c41d9-ccc8-41d7-82f1-{i:012x}","EventSource":"SharePoint","IsManagedDevice":false,"#,
+                r#""ItemType":"File","ListId":"c9a1-{octet:08}","ListItemUniqueId":"d1a2-{i:08}","Platform":"WinDesktop","#,
+                r#""Site":"5b6c-{octet:08}","UserAgent":"Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36","#,
+                r#""WebId":"7d8e-{octet:08}","DeviceDisplayName":"LAPTOP-{user}","#,
+                r#""DeviceProperties":[{{"Name":"OS","Value":"Windows10"}},{{"Name":"BrowserType","Value":"Edge"}}],"#,
+                r#""ObjectId":"https://contoso.sharepoint.example/sites/team{octet}/Shared Documents/report-{i}.xlsx","#,
+                r#""SiteUrl":"https://contoso.sharepoint.example/sites/team{octet}/","#,
+                r#""SourceFileExtension":"xlsx","SourceFileName":"report-{i}.xlsx","SourceRelativeUrl":"Shared Documents"}}"#,
+            ),
+            user = user,
+            minute = i / 60 % 60,
+            second = i % 60,
+            octet = user % 250,
+            port = 1_024 + i % 60_000,
+            i = i,
+        )
+    };
+    (0..RECORDS).map(record).collect()
+}
+
+/// Sources against the lake's own records, in records a second.
+fn decode_sources(c: &mut Criterion) {
+    let Ok(tenant) = TenantId::try_from(5618) else { return };
+    let options = DecodeOptions::new(tenant, 1_763_510_400_000);
+    let mut group = c.benchmark_group("records");
+    group.throughput(Throughput::Elements(RECORDS as u64)).sample_size(20);
+    let native = ndjson();
+    group.bench_function("activities", |b| {
+        b.iter(|| {
+            decode_ndjson(native.as_bytes(), &options, &mut |batch: RecordBatch| {
+                black_box(batch);
+                Ok(())
+            })
+        });
+    });
+    for (name, records) in [("cloudtrail", cloudtrail()), ("m365", m365())] {
+        let Some(Ok(source)) = embedded(name).map(EmbeddedSource::source) else { return };
+        let text = records.join("\n");
+        group.bench_function(name, |b| {
+            b.iter(|| {
+                decode_source(text.as_bytes(), Layout::Json, &source, &options, &mut |batch: RecordBatch| {
+                    black_box(batch);
+                    Ok(())
+                })
+            });
+        });
+    }
+    group.finish();
+}
+
 /// The same records a line each, and in one document.
 fn decode_cloudtrail(c: &mut Criterion) {
     let Ok(tenant) = TenantId::try_from(5618) else { return };
@@ -123,5 +186,5 @@ fn decode(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, decode, decode_cloudtrail);
+criterion_group!(benches, decode, decode_cloudtrail, decode_sources);
 criterion_main!(benches);

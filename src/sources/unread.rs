@@ -76,7 +76,7 @@ mod tests {
                       SELECT epoch_ms(time) AS timeStamp FROM record";
         let source = Source::parse(source).unwrap();
         let input = r#"{"Records":[{"time":"x","a":{"b":1,"c":2},"list":[{"k":1,"z":1},{"z":2},5],"o":null},
-            {"new":{"deep":1},"a":{"c":3},"o":"text","list":{}}, 7, {"a": ]}, {"time": {"b": 1}}]}"#;
+            {"new":{"deep":1},"a":{"c":3},"o":"text","list":{}}, 7, {"a":}, {"time": {"b": 1}}]}"#;
         let found = unread_keys(input.as_bytes(), Layout::Json, &source, 1_000).unwrap();
         let found: Vec<_> = found.iter().map(|(path, records)| format!("{path} {records}")).collect();
         assert_eq!(found, ["a.c 2", "list 1", "list[] 1", "list[].z 1", "new 1", "o 1", "time 1"]);

@@ -97,7 +97,7 @@ pub async fn run(data_dir: &Path, args: &IngestArgs) -> Result<(), CommandError>
         // A wrong tenant or source shall not be found out after an hour of reading.
         let path = format!("/control/tenants/{}", args.tenant);
         let _: TenantModel = client.json(Method::GET, &path, None, None::<&()>).await?;
-        job.mapping.name(client).await?;
+        job.mapping.name(client).await.map_err(|error| CommandError::from(error).about(&args.source))?;
         match &args.watch {
             Some(folder) => watch::watch(&job, folder, args.poll).await,
             None => load_all(&job, &args.files).await,

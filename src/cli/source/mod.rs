@@ -15,8 +15,12 @@ use crate::sources::{EMBEDDED, EmbeddedSource, Layout, Source, SourceError, embe
 #[derive(Debug, Clone, clap::Subcommand)]
 pub enum SourceCommand {
     /// List the sources that come with the program.
+    #[command(after_help = "Example:
+  anomalake source list")]
     List(FormatArgs),
     /// Print a source's file, a start for one of your own.
+    #[command(after_help = "Example:
+  anomalake source show okta > my-okta.sql")]
     Show {
         /// Its name.
         name: String,

@@ -3,7 +3,7 @@
 use super::super::{EMBEDDED, SOURCE_BOUNDS, Source};
 use super::{column, decode, options, source};
 
-const HEADER: &str = "--: source test\n--: text time, a, o.x\n--: int n\n--: bool t\n";
+const HEADER: &str = "--: source test\n--: text time, a, o.x, list[].k\n--: int n\n--: bool t\n";
 
 fn error(select: &str) -> String {
     let error = Source::parse(&format!("{HEADER}{select}")).unwrap_err();
@@ -98,6 +98,11 @@ fn expressions_are_those_of_a_condition_and_a_few_more() {
         "row_number() OVER ()",
         "(SELECT a)",
         "CASE WHEN EXISTS (SELECT 1) THEN a END",
+        "joined(a, joined(a, a, a), a)",
+        "coalesce(joined(a, a, a), location_id(a, a, a))",
+        "value_of(list, 'k', 'x', 'v')",
+        "value_of(a, 'k', 'x', 'v')",
+        "value_of(list, a, 'x', 'k')",
         "$1",
     ] {
         error(&format!("SELECT n AS timeStamp, {expression} AS city FROM record"));

@@ -22,7 +22,7 @@ const LABELLED: [Labelled; 9] = [
     Labelled { source: "box", log_type: "Box.", events: 31, timed: 0, time: &["created_at"] },
     Labelled { source: "dropbox", log_type: "Dropbox.", events: 17, timed: 11, time: &["timestamp"] },
     Labelled { source: "entra", log_type: "Azure.Audit", events: 48, timed: 48, time: &["time"] },
-    Labelled { source: "github", log_type: "GitHub.Audit", events: 107, timed: 92, time: &["@timestamp"] },
+    Labelled { source: "github", log_type: "GitHub.Audit", events: 107, timed: 71, time: &["@timestamp"] },
     Labelled {
         source: "google-workspace",
         log_type: "GSuite.ActivityEvent",
@@ -79,13 +79,12 @@ fn with_a_time_every_labelled_event_is_a_row_and_pages_tell_true_fill_rates() {
         let (batches, report) = decode(&source, lines(events).as_bytes(), &options()).unwrap();
         assert_eq!((report.accepted, report.rejected), (*count as u64, 0), "{name}: {report:?}");
         let rows = rows(&batches);
-        let table: String = source
-            .column_names()
-            .filter(|column| *column != "timeStamp")
-            .map(|column| format!("| `{column}` | {} |\n", filled(&rows, column)))
-            .collect();
-        if !page(name).contains(&table) {
-            untrue.push_str(&format!("{name}\n{table}"));
+        let page = page(name);
+        for column in source.column_names().filter(|column| *column != "timeStamp") {
+            let told = format!("| `{column}` | {} | ", filled(&rows, column));
+            if !page.contains(&told) {
+                untrue.push_str(&format!("{name}: {told}\n"));
+            }
         }
     }
     assert!(untrue.is_empty(), "the pages should say:\n{untrue}");

@@ -4,6 +4,7 @@ mod decoding;
 mod golden;
 mod labelled;
 mod real;
+mod wide;
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::util::display::array_value_to_string;

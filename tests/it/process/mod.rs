@@ -2,5 +2,6 @@
 
 mod crash;
 mod kill_evidence;
+mod kill_watch;
 mod serve;
 mod upkeep;

@@ -90,7 +90,12 @@ fn wrappers_give_their_member() {
         ["1 {\"a\":1}", "2 {\"b\":2}"]
     );
     assert_eq!(found("[{\"detail\":{\"a\":1},\"event\":{\"b\":2}}]"), ["1#1 {\"b\":2}"]);
-    for as_is in ["{\"event\":\"{}\"}", "{\"x\":{\"event\":{}}}", "{\"a\":\"event\"}", "{\"event\":{},nonsense}"] {
+    assert_eq!(
+        found("{\"event\":\" {\\\"a\\\":1}\"}\n{\"event\":5,\"detail\":\"{}\"}"),
+        ["1 {\"a\":1}", "2 {}"],
+        "a text of JSON"
+    );
+    for as_is in ["{\"event\":\"no\"}", "{\"x\":{\"event\":{}}}", "{\"a\":\"event\"}", "{\"event\":{},nonsense}"] {
         assert_eq!(found(as_is), [format!("1 {as_is}")]);
     }
 }
