@@ -15,6 +15,7 @@ pub mod incident_time;
 pub mod java_double;
 pub mod modified_clock;
 pub mod principal;
+pub mod schema;
 pub mod size_text;
 pub mod tenant;
 pub mod time_text;
