@@ -20,6 +20,7 @@ use crate::services::export::ExportError;
 use crate::services::incidents::IncidentError;
 use crate::services::ingest::IngestError;
 use crate::services::room::NoRoom;
+use crate::services::saved_exports::SavedExportError;
 use crate::services::tenants::DropError;
 use crate::services::upload::UploadError;
 
@@ -277,6 +278,32 @@ impl From<ExportError> for ApiError {
             ExportError::Registry(error) => error.into(),
             ExportError::TimedOut(_) => Self::new(StatusCode::SERVICE_UNAVAILABLE, "timed_out", error.to_string()),
             ExportError::Encode(_) | ExportError::Compress(_) => Self::internal(&error),
+        }
+    }
+}
+
+impl From<SavedExportError> for ApiError {
+    fn from(error: SavedExportError) -> Self {
+        let bad = |target: &str, message: String| Self::bad_request("bad_value", target, message);
+        match error {
+            SavedExportError::Unknown => Self::not_found(error.to_string()).with_target("export"),
+            SavedExportError::NoAnomaly => bad("anomaly", error.to_string()),
+            SavedExportError::Format(_) => bad("format", error.to_string()),
+            SavedExportError::Name => bad("name", format!("`name` {error}")),
+            SavedExportError::SqlTooLong(_) | SavedExportError::NoSql => bad("sql", error.to_string()),
+            SavedExportError::TooMany { limit } => {
+                Self::new(StatusCode::CONFLICT, "too_many_exports", error.to_string())
+                    .with_details(serde_json::json!({ "limit": limit }))
+            }
+            SavedExportError::TooLarge { max_bytes } => no_room("exports_full", error.to_string())
+                .with_details(serde_json::json!({ "limitBytes": max_bytes })),
+            SavedExportError::NotReady(_) => {
+                let retry_after = Some(std::time::Duration::from_secs(2));
+                Self { retry_after, ..Self::new(StatusCode::CONFLICT, "export_not_ready", error.to_string()) }
+            }
+            SavedExportError::Failed(_) => Self::new(StatusCode::CONFLICT, "export_failed", error.to_string()),
+            SavedExportError::NoRoom(error) => (&error).into(),
+            SavedExportError::Registry(error) => error.into(),
         }
     }
 }

@@ -11,6 +11,7 @@ pub mod control;
 pub mod credential;
 pub mod download;
 pub mod error;
+pub mod exports;
 pub mod external;
 mod map_error;
 pub mod negotiate;
@@ -45,6 +46,7 @@ use error::ApiError;
         (name = "incidents", description = "Wire contract of the incidents API: anomalies as others handle them"),
         (name = "activities", description = "Activities in"),
         (name = "anomalies", description = "Anomalies and their activities"),
+        (name = "exports", description = "Results made in the background and downloaded later"),
         (name = "system", description = "The server itself"),
     ),
 )]
@@ -64,6 +66,9 @@ fn routes() -> OpenApiRouter<Arc<Services>> {
         .routes(routes!(anomalies::create_anomaly::create_anomaly, anomalies::list_anomalies::list_anomalies))
         .routes(routes!(anomalies::get_anomaly::get_anomaly, anomalies::modify_anomaly::modify_anomaly))
         .routes(routes!(anomalies::get_anomaly_activities::get_anomaly_activities))
+        .routes(routes!(exports::create_export::create_export, exports::list_exports::list_exports))
+        .routes(routes!(exports::get_export::get_export, exports::delete_export::delete_export))
+        .routes(routes!(exports::get_export_content::get_export_content))
         .routes(routes!(system::healthz))
         .routes(routes!(system::readyz))
         .routes(routes!(system::metrics));

@@ -32,6 +32,12 @@ impl ExportFormat {
         [Self::Csv(csv), Self::Json, Self::Ndjson, Self::Arrow, Self::Parquet]
     }
 
+    /// The format of this name: its file extension.
+    #[must_use]
+    pub fn named(name: &str, csv: WireCsvOptions) -> Option<Self> {
+        Self::all(csv).into_iter().find(|format| format.extension() == name)
+    }
+
     /// An encoder of activities.
     ///
     /// # Errors

@@ -1,5 +1,7 @@
 //! Background work of a serving process.
 
+mod exports;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +11,8 @@ use tokio_util::task::TaskTracker;
 use crate::registry::idempotency::{KEY_LIFETIME_MS, purge};
 use crate::services::Services;
 use crate::services::evidence::chain;
+
+pub use exports::make_all as make_all_exports;
 
 /// How often anomalies that are due are looked for.
 const EVIDENCE_EVERY: Duration = Duration::from_secs(15);
@@ -41,6 +45,7 @@ pub fn start(services: &Arc<Services>, stop: &CancellationToken) -> Jobs {
     let (evidence, tidy) = (Arc::clone(services), Arc::clone(services));
     tracker.spawn(every(EVIDENCE_EVERY, stop.clone(), move || make_evidence(Arc::clone(&evidence))));
     tracker.spawn(every(TIDY_EVERY, stop.clone(), move || tidy_up(Arc::clone(&tidy))));
+    tracker.spawn(exports::run(Arc::clone(services), stop.clone()));
     Jobs(tracker)
 }
 
@@ -78,5 +83,8 @@ async fn tidy_up(services: Arc<Services>) {
     }
     if let Err(error) = services.finish_drops().await {
         tracing::error!(error = chain(&error), "could not finish dropping a tenant");
+    }
+    if let Err(error) = services.tidy_saved_exports().await {
+        tracing::error!(error = chain(&error), "could not tidy up saved exports");
     }
 }

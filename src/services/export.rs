@@ -8,7 +8,7 @@ mod pipe;
 
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -84,6 +84,7 @@ pub struct Export {
 pub struct ExportBody {
     rows_written: Arc<AtomicU64>,
     complete: Arc<AtomicBool>,
+    failure: Arc<OnceLock<Arc<ExportError>>>,
     chunks: mpsc::Receiver<Bytes>,
     bytes: prometheus_client::metrics::counter::Counter,
     // It holds the permit.
@@ -96,6 +97,12 @@ impl ExportBody {
     #[must_use]
     pub fn rows_written(&self) -> u64 {
         self.rows_written.load(Ordering::Acquire)
+    }
+
+    /// Why the stream broke off, once it has.
+    #[must_use]
+    pub fn failure(&self) -> Option<Arc<ExportError>> {
+        self.failure.get().cloned()
     }
 }
 
@@ -223,6 +230,8 @@ impl Services {
         let task_running = Running::on(&self.metrics.export_tasks);
         let (rows_written, complete) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
         let (counted, completed) = (Arc::clone(&rows_written), Arc::clone(&complete));
+        let failure = Arc::<OnceLock<Arc<ExportError>>>::default();
+        let its_failure = Arc::clone(&failure);
         let task = self.cpu.spawn(async move {
             let _held = (permit, task_running);
             // Owned by this task, so that its end, however it comes, is the end of the chunks.
@@ -234,10 +243,13 @@ impl Services {
                 Err(_) => ExportError::TimedOut(deadline),
             };
             tracing::error!(error = chain(&failed), "an export broke off");
+            // It is set here alone.
+            let _ = its_failure.set(Arc::new(failed));
         });
         let body = ExportBody {
             rows_written,
             complete,
+            failure,
             chunks,
             bytes: self.metrics.export_bytes.clone(),
             _task: task,

@@ -10,6 +10,7 @@ pub mod ingest;
 pub mod ledger;
 pub mod metrics;
 pub mod room;
+pub mod saved_exports;
 pub mod settings;
 pub mod single_flight;
 pub mod tenants;
@@ -34,6 +35,7 @@ use crate::registry::{Registry, RegistryError};
 use auth::{Actor, AuthError, Authenticator};
 use ledger::RegistryLedger;
 use metrics::Metrics;
+use saved_exports::SavedExports;
 use settings::ServerSettings;
 use single_flight::SingleFlight;
 
@@ -59,6 +61,7 @@ pub struct Services {
     tmp: PathBuf,
     evidence_flights: SingleFlight<AnomalyId>,
     keys_in_use: SingleFlight<(TenantKey, String)>,
+    saved_exports: SavedExports,
     export_permits: Arc<Semaphore>,
     ingest_permits: Semaphore,
     // Last, so that it outlives what runs on it.
@@ -106,7 +109,7 @@ impl Services {
             query_spill_bytes: settings.query_spill,
             ..EngineOptions::new(dir.tmp())
         })?);
-        Ok(Arc::new(Self {
+        let services = Self {
             clock,
             registry,
             lake,
@@ -115,13 +118,16 @@ impl Services {
             auth,
             metrics: Metrics::default(),
             tmp: dir.tmp(),
+            saved_exports: SavedExports::new(dir.exports()),
             evidence_flights: SingleFlight::default(),
             keys_in_use: SingleFlight::default(),
             export_permits: Arc::new(Semaphore::new(settings.max_exports)),
             ingest_permits: Semaphore::new(settings.max_ingests),
             settings,
             _cpu: runtime,
-        }))
+        };
+        services.recover_saved_exports().await?;
+        Ok(Arc::new(services))
     }
 
     /// Writes what is queued and closes the registry. Requests must have ended.
