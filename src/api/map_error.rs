@@ -295,8 +295,9 @@ impl From<SavedExportError> for ApiError {
                 Self::new(StatusCode::CONFLICT, "too_many_exports", error.to_string())
                     .with_details(serde_json::json!({ "limit": limit }))
             }
-            SavedExportError::TooLarge { max_bytes } => no_room("exports_full", error.to_string())
-                .with_details(serde_json::json!({ "limitBytes": max_bytes })),
+            SavedExportError::TooLarge { max_bytes } => {
+                no_room("exports_full", error.to_string()).with_details(serde_json::json!({ "limitBytes": max_bytes }))
+            }
             SavedExportError::NotReady(_) => {
                 let retry_after = Some(std::time::Duration::from_secs(2));
                 Self { retry_after, ..Self::new(StatusCode::CONFLICT, "export_not_ready", error.to_string()) }

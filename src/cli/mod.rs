@@ -8,6 +8,7 @@ pub mod completions;
 pub mod demo;
 pub mod error;
 pub mod export;
+pub mod exports;
 pub mod ingest;
 pub mod output;
 pub mod owner;
@@ -16,6 +17,7 @@ pub mod password;
 pub mod serve;
 pub mod session;
 pub mod signal;
+pub mod sql;
 mod stream;
 pub mod tenant;
 pub mod token;
@@ -88,6 +90,13 @@ pub enum Command {
     ///
     /// Unlike queryActivities it obeys no feature flag, delay, age or cap.
     Export(export::ExportArgs),
+    /// Run SQL over a tenant's activities, evidence, anomalies, impacts, users and alerts.
+    ///
+    /// Without a statement a shell on a terminal, with history, completion and `\d`.
+    Sql(sql::SqlArgs),
+    /// Save results: made in the background, downloaded later, also in pieces.
+    #[command(subcommand)]
+    Exports(exports::ExportsCommand),
     /// Show who did what in a tenant.
     Audit(audit::AuditArgs),
     /// Print a completion script for a shell.
@@ -127,6 +136,8 @@ async fn execute(cli: Cli, from_environment: bool) -> Result<(), CommandError> {
         Command::Ingest(args) => ingest::run(&data_dir()?, args).await,
         Command::Anomaly(command) => anomaly::run(&data_dir()?, command).await,
         Command::Export(args) => export::run(&data_dir()?, args).await,
+        Command::Sql(args) => sql::run(&data_dir()?, args).await,
+        Command::Exports(command) => exports::run(&data_dir()?, command).await,
         Command::Audit(args) => audit::run(&data_dir()?, args).await,
         Command::Completions(args) => completions::run(args),
     }

@@ -35,7 +35,7 @@ use crate::registry::{Registry, RegistryError};
 use auth::{Actor, AuthError, Authenticator};
 use ledger::RegistryLedger;
 use metrics::Metrics;
-use saved_exports::SavedExports;
+use saved_exports::{SavedExports, TidyError};
 use settings::ServerSettings;
 use single_flight::SingleFlight;
 
@@ -126,7 +126,10 @@ impl Services {
             settings,
             _cpu: runtime,
         };
-        services.recover_saved_exports().await?;
+        services.recover_saved_exports().await.map_err(|error| match error {
+            TidyError::Io(error) => StartError::Io(error),
+            TidyError::Registry(error) => StartError::Registry(error),
+        })?;
         Ok(Arc::new(services))
     }
 

@@ -183,7 +183,9 @@ mod tests {
         for other in ["\"b\"", "W/\"a\"", "Sun, 22 Nov 2026 00:00:00 GMT"] {
             assert_eq!(asked(&[range.clone(), (IF_RANGE, other)]), "all", "{other}");
         }
-        for (tags, expected) in [("\"a\"", "nothing"), ("\"b\", W/\"a\"", "nothing"), ("*", "nothing"), ("\"b\"", "all")] {
+        for (tags, expected) in
+            [("\"a\"", "nothing"), ("\"b\", W/\"a\"", "nothing"), ("*", "nothing"), ("\"b\"", "all")]
+        {
             assert_eq!(asked(&[(IF_NONE_MATCH, tags)]), expected, "{tags}");
         }
         for (tags, expected) in [("\"a\"", "all"), ("*", "all"), ("W/\"a\"", "another"), ("\"b\"", "another")] {

@@ -64,8 +64,7 @@ pub async fn list_exports(
     if !(1..=MAX_LIMIT).contains(&limit) {
         return Err(ApiError::bad_request("bad_value", "limit", format!("limit must be 1 to {MAX_LIMIT}")));
     }
-    let mut page =
-        services.list_saved_exports(&caller.tenant, viewer(&caller), params.before, limit + 1).await?;
+    let mut page = services.list_saved_exports(&caller.tenant, viewer(&caller), params.before, limit + 1).await?;
     let more = page.len() > limit as usize;
     page.truncate(limit as usize);
     let next = page.last().filter(|_| more).map(|export| export.id);

@@ -21,10 +21,11 @@ use crate::registry::audit;
 use crate::registry::exports::{self, ExportOf, ExportState, NewExport, SavedExport};
 use crate::registry::tenants::Tenant;
 
-pub use error::SavedExportError;
-pub(super) use running::SavedExports;
 pub use attempt::BegunExport;
+pub use error::SavedExportError;
 pub use running::Attempt;
+pub(super) use running::SavedExports;
+pub use tidy::TidyError;
 
 /// Longest name of a file, in bytes.
 const MAX_NAME_BYTES: usize = 128;

@@ -25,11 +25,12 @@ pub enum TidyError {
 }
 
 impl Services {
-    /// Takes up what an earlier process left under way. Call it before any attempt begins.
+    /// Takes up what an earlier process left under way, and removes what it had written of it. Call it
+    /// before any attempt begins.
     ///
     /// # Errors
-    /// When the registry fails.
-    pub(in super::super) async fn recover_saved_exports(&self) -> Result<(), RegistryError> {
+    /// [`TidyError`].
+    pub(in super::super) async fn recover_saved_exports(&self) -> Result<(), TidyError> {
         let now_ms = self.clock.now_ms();
         let expires_at_ms = now_ms.saturating_add(self.settings.exports.keep_ms());
         let recover = self.registry.write(move |conn| {
@@ -39,7 +40,7 @@ impl Services {
         if found > 0 {
             tracing::info!(found, "took up exports that an earlier process had left under way");
         }
-        Ok(())
+        self.sweep_saved_exports().await
     }
 
     /// Deletes exports whose time is over, then every file that nothing names and nobody writes.
