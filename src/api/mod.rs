@@ -17,6 +17,7 @@ pub mod negotiate;
 pub mod policy;
 mod security;
 pub mod serve;
+pub mod sql;
 pub mod system;
 mod unread;
 
@@ -45,6 +46,7 @@ use error::ApiError;
         (name = "incidents", description = "Wire contract of the incidents API: anomalies as others handle them"),
         (name = "activities", description = "Activities in"),
         (name = "anomalies", description = "Anomalies and their activities"),
+        (name = "sql", description = "Statements over all of a tenant's tables"),
         (name = "system", description = "The server itself"),
     ),
 )]
@@ -64,6 +66,7 @@ fn routes() -> OpenApiRouter<Arc<Services>> {
         .routes(routes!(anomalies::create_anomaly::create_anomaly, anomalies::list_anomalies::list_anomalies))
         .routes(routes!(anomalies::get_anomaly::get_anomaly, anomalies::modify_anomaly::modify_anomaly))
         .routes(routes!(anomalies::get_anomaly_activities::get_anomaly_activities))
+        .routes(routes!(sql::run_sql::run_sql))
         .routes(routes!(system::healthz))
         .routes(routes!(system::readyz))
         .routes(routes!(system::metrics));

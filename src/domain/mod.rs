@@ -21,3 +21,4 @@ pub mod time_text;
 pub mod token_kind;
 pub mod user_count;
 pub mod user_key;
+pub mod user_sketch;

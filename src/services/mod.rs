@@ -12,6 +12,7 @@ pub mod metrics;
 pub mod room;
 pub mod settings;
 pub mod single_flight;
+pub mod sql;
 pub mod tenants;
 pub mod upload;
 
@@ -60,6 +61,7 @@ pub struct Services {
     evidence_flights: SingleFlight<AnomalyId>,
     keys_in_use: SingleFlight<(TenantKey, String)>,
     export_permits: Arc<Semaphore>,
+    sql_gates: sql::Gates,
     ingest_permits: Semaphore,
     // Last, so that it outlives what runs on it.
     _cpu: CpuRuntime,
@@ -118,6 +120,7 @@ impl Services {
             evidence_flights: SingleFlight::default(),
             keys_in_use: SingleFlight::default(),
             export_permits: Arc::new(Semaphore::new(settings.max_exports)),
+            sql_gates: sql::Gates::new(settings.sql.server_memory),
             ingest_permits: Semaphore::new(settings.max_ingests),
             settings,
             _cpu: runtime,

@@ -14,6 +14,10 @@ use crate::domain::time_text::parse_span;
 use crate::registry::settings::Limits;
 use crate::services::auth::TokenLifetimes;
 
+mod sql;
+
+pub use sql::{SqlLimits, SqlSettings, TenantSqlSettings};
+
 /// Settings of the server.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
@@ -72,6 +76,8 @@ pub struct ServerSettings {
     pub tenant: TenantDefaults,
     /// Lifetimes of the tokens that users get.
     pub tokens: TokenSettings,
+    /// What statements may take.
+    pub sql: SqlSettings,
 }
 
 /// Lifetimes of the tokens that users get, each from 1 s to 90 d.
@@ -143,6 +149,7 @@ impl Default for ServerSettings {
             min_free_disk: 1 << 30,
             tenant: TenantDefaults::default(),
             tokens: TokenSettings::default(),
+            sql: SqlSettings::default(),
         }
     }
 }
@@ -227,6 +234,7 @@ impl ServerSettings {
                 "from 1s to 90d",
             )?;
         }
+        self.sql.check()?;
         range(self.tenant.max_activities >= 1, "tenant.max-activities", "at least 1")?;
         range(
             self.tenant.recency <= self.tenant.activity_retention,
@@ -311,6 +319,10 @@ mod tests {
             ("[tenant]\nrecency = \"101d\"", "activity-retention"),
             ("[tokens]\naccess = \"91d\"", "tokens.access"),
             ("[tokens]\nrefresh = \"0s\"", "tokens.refresh"),
+            ("[sql]\nmemory = \"1MiB\"", "sql.memory"),
+            ("[sql]\ntenant-memory = \"50MiB\"", "100MiB"),
+            ("[sql.tenants.5618]\nstatements = 0", "sql.tenants"),
+            ("[sql.tenants.x]\nstatements = 1", "sql.tenants"),
         ] {
             let error = load(text).unwrap_err();
             assert!(error.contains(wanted), "{text}: {error}");
