@@ -18,6 +18,7 @@ pub mod negotiate;
 pub mod policy;
 mod security;
 pub mod serve;
+pub mod sql;
 pub mod system;
 mod unread;
 
@@ -47,6 +48,7 @@ use error::ApiError;
         (name = "activities", description = "Activities in"),
         (name = "anomalies", description = "Anomalies and their activities"),
         (name = "exports", description = "Results made in the background and downloaded later"),
+        (name = "sql", description = "Statements over all of a tenant's tables"),
         (name = "system", description = "The server itself"),
     ),
 )]
@@ -69,6 +71,7 @@ fn routes() -> OpenApiRouter<Arc<Services>> {
         .routes(routes!(exports::create_export::create_export, exports::list_exports::list_exports))
         .routes(routes!(exports::get_export::get_export, exports::delete_export::delete_export))
         .routes(routes!(exports::get_export_content::get_export_content))
+        .routes(routes!(sql::run_sql::run_sql))
         .routes(routes!(system::healthz))
         .routes(routes!(system::readyz))
         .routes(routes!(system::metrics));

@@ -13,6 +13,7 @@ pub mod room;
 pub mod saved_exports;
 pub mod settings;
 pub mod single_flight;
+pub mod sql;
 pub mod tenants;
 pub mod upload;
 
@@ -63,6 +64,7 @@ pub struct Services {
     keys_in_use: SingleFlight<(TenantKey, String)>,
     saved_exports: SavedExports,
     export_permits: Arc<Semaphore>,
+    sql_gates: sql::Gates,
     ingest_permits: Semaphore,
     // Last, so that it outlives what runs on it.
     _cpu: CpuRuntime,
@@ -122,6 +124,7 @@ impl Services {
             evidence_flights: SingleFlight::default(),
             keys_in_use: SingleFlight::default(),
             export_permits: Arc::new(Semaphore::new(settings.max_exports)),
+            sql_gates: sql::Gates::new(settings.sql.server_memory),
             ingest_permits: Semaphore::new(settings.max_ingests),
             settings,
             _cpu: runtime,

@@ -14,6 +14,10 @@ use crate::domain::time_text::parse_span;
 use crate::registry::settings::Limits;
 use crate::services::auth::TokenLifetimes;
 
+mod sql;
+
+pub use sql::{SqlLimits, SqlSettings, TenantSqlSettings};
+
 /// Settings of the server.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
@@ -74,6 +78,8 @@ pub struct ServerSettings {
     pub tenant: TenantDefaults,
     /// Lifetimes of the tokens that users get.
     pub tokens: TokenSettings,
+    /// What statements may take.
+    pub sql: SqlSettings,
 }
 
 /// Saved exports: results that are made in the background and downloaded later.
@@ -176,6 +182,7 @@ impl Default for ServerSettings {
             exports: ExportSettings::default(),
             tenant: TenantDefaults::default(),
             tokens: TokenSettings::default(),
+            sql: SqlSettings::default(),
         }
     }
 }
@@ -263,6 +270,7 @@ impl ServerSettings {
         range(self.exports.at_once >= 1, "exports.at-once", "at least 1")?;
         range(self.exports.keep >= Duration::from_mins(1), "exports.keep", "at least 1m")?;
         range(self.exports.per_tenant >= 1, "exports.per-tenant", "at least 1")?;
+        self.sql.check()?;
         range(self.tenant.max_activities >= 1, "tenant.max-activities", "at least 1")?;
         range(
             self.tenant.recency <= self.tenant.activity_retention,
@@ -348,6 +356,10 @@ mod tests {
             ("[tokens]\naccess = \"91d\"", "tokens.access"),
             ("[tokens]\nrefresh = \"0s\"", "tokens.refresh"),
             ("[exports]\nkeep = \"1s\"", "exports.keep"),
+            ("[sql]\nmemory = \"1MiB\"", "sql.memory"),
+            ("[sql]\ntenant-memory = \"50MiB\"", "100MiB"),
+            ("[sql.tenants.5618]\nstatements = 0", "sql.tenants"),
+            ("[sql.tenants.x]\nstatements = 1", "sql.tenants"),
         ] {
             let error = load(text).unwrap_err();
             assert!(error.contains(wanted), "{text}: {error}");

@@ -8,7 +8,7 @@ use rustyline::validate::{ValidationContext, ValidationResult, Validator};
 use rustyline::{Context, Helper, Highlighter, Hinter};
 
 use super::statements::is_complete;
-use crate::domain::schema::tables;
+use crate::query::catalog::describe;
 
 /// Words of SQL that are worth completing.
 const KEYWORDS: &[&str] = &[
@@ -101,14 +101,17 @@ const RESERVED: &[&str] = &["user"];
 pub(super) struct ShellHelper {
     #[rustyline(Hinter)]
     hinter: HistoryHinter,
-    names: BTreeSet<&'static str>,
+    names: BTreeSet<String>,
+    tables: Vec<&'static str>,
 }
 
 impl ShellHelper {
     pub(super) fn new() -> Self {
-        let columns = tables().iter().flat_map(|table| table.columns.iter().map(|column| column.name));
-        let names = tables().iter().map(|table| table.name).chain(columns).collect();
-        Self { hinter: HistoryHinter::new(), names }
+        let described = describe();
+        let tables: Vec<&str> = described.iter().map(|table| table.name).collect();
+        let columns = described.iter().flat_map(|table| table.columns.iter().map(|column| column.name.clone()));
+        let names = tables.iter().map(|name| (*name).to_owned()).chain(columns).collect();
+        Self { hinter: HistoryHinter::new(), names, tables }
     }
 
     /// Where the word at the cursor begins, and what it may become.
@@ -125,8 +128,8 @@ impl ShellHelper {
         let quoted = head[..start].ends_with('"');
         let names = self.names.iter().filter(|name| begins(name, word)).map(|name| match quoted {
             true => format!("{name}\""),
-            false if RESERVED.contains(name) => format!("\"{name}\""),
-            false => (*name).to_owned(),
+            false if RESERVED.contains(&name.as_str()) => format!("\"{name}\""),
+            false => name.clone(),
         });
         let mut found: Vec<String> = names.collect();
         if !quoted {
@@ -140,7 +143,6 @@ impl ShellHelper {
         (start, found)
     }
 
-    #[expect(clippy::unused_self, reason = "one of a pair")]
     fn command_candidates(&self, head: &str) -> (usize, Vec<String>) {
         let start = after_last(head, char::is_whitespace);
         let word = &head[start..];
@@ -148,7 +150,7 @@ impl ShellHelper {
             words.filter(|w| begins(w, word)).map(str::to_owned).collect()
         };
         let found = match head.split_whitespace().next() {
-            Some("\\d") if start > 0 => of(&mut tables().iter().map(|table| table.name)),
+            Some("\\d") if start > 0 => of(&mut self.tables.iter().copied()),
             Some("\\format") if start > 0 => of(&mut ["table", "csv", "ndjson", "json"].into_iter()),
             _ if head.trim_start().len() == word.len() => of(&mut COMMANDS.iter().copied()),
             _ => Vec::new(),

@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use crate::domain::schema::{SchemaTable, table, tables};
+use crate::query::catalog::describe as tables;
+use crate::query::catalog::describe::TableDescription;
 
 /// Every table with what its rows are, or the columns of the one that is named.
 ///
@@ -11,18 +12,21 @@ use crate::domain::schema::{SchemaTable, table, tables};
 pub(super) fn describe(name: Option<&str>) -> Result<String, String> {
     match name {
         None => {
-            let line = |table: &SchemaTable| vec![table.name.to_owned(), table.meaning.to_owned()];
+            let line = |table: &TableDescription| vec![table.name.to_owned(), table.meaning.to_owned()];
             Ok(aligned(&tables().iter().map(line).collect::<Vec<_>>()))
         }
         Some(name) => {
             let name = name.trim_end_matches(';').trim_matches('"');
-            let found = table(name).ok_or_else(|| format!("there is no table `{name}`; \\d lists the tables"))?;
+            let found = tables()
+                .into_iter()
+                .find(|table| table.name == name)
+                .ok_or_else(|| format!("there is no table `{name}`; \\d lists the tables"))?;
             let lines = found.columns.iter().map(|column| {
                 let unit = if column.unit.is_empty() { String::new() } else { format!(" ({})", column.unit) };
                 let null = if column.nullable { "" } else { "not null" };
                 vec![
-                    column.name.to_owned(),
-                    column.sql_type.to_string(),
+                    column.name.clone(),
+                    column.sql_type.to_owned(),
                     null.to_owned(),
                     format!("{}{unit}", column.meaning),
                 ]

@@ -10,9 +10,12 @@ use uuid::Uuid;
 
 use super::file::{PartOfExport, part_of};
 use super::running::Listed;
-use super::{Attempt, format_of};
+use super::{Attempt, format_of, request_of};
 use crate::domain::size_text::format_size;
+use crate::formats::EncodeError;
 use crate::formats::output::ExportForm;
+use crate::query::limits::Limit;
+use crate::query::params::ParamError;
 use crate::registry::exports::{self, ExportOf, MAX_ATTEMPTS, MadeFile, SavedExport};
 use crate::registry::tenants::{Tenant, TenantError};
 use crate::registry::{RegistryError, audit};
@@ -20,6 +23,7 @@ use crate::services::auth::Actor;
 use crate::services::evidence::{chain, public_reason};
 use crate::services::export::{Export, ExportBody, ExportError};
 use crate::services::room::NoRoom;
+use crate::services::sql::SqlError;
 use crate::services::{Services, audit_entry};
 
 /// Bytes after which the disk and the tenant's limit are looked at again: the limit is exceeded by at most
@@ -37,6 +41,8 @@ const WAIT: Duration = Duration::from_secs(60);
 enum Ended {
     #[error("the anomaly is gone")]
     AnomalyGone,
+    #[error(transparent)]
+    Params(#[from] ParamError),
     #[error("this version cannot make such an export")]
     Unsupported,
     #[error(
@@ -79,7 +85,18 @@ const IN_LOG: &str = "its rows could not be read or written; the server's log te
 fn reason_of(error: &ExportError) -> String {
     match error {
         ExportError::Busy { .. } => "it waits for its turn".to_owned(),
-        ExportError::TimedOut(_) => error.to_string(),
+        ExportError::TimedOut(_) | ExportError::TooLarge(_) => error.to_string(),
+        ExportError::Statement(error) => match &**error {
+            SqlError::Busy { .. } => "it waits for its turn".to_owned(),
+            SqlError::Engine(_) | SqlError::Lake(_) | SqlError::Task(_) | SqlError::Answer(_) => IN_LOG.to_owned(),
+            SqlError::Refused(_)
+            | SqlError::Statement(_)
+            | SqlError::Limit(_)
+            | SqlError::TimedOut(_)
+            | SqlError::TooLarge(_)
+            | SqlError::Encode(_)
+            | SqlError::Replaced(_) => error.to_string(),
+        },
         ExportError::Evidence(error) => public_reason(error),
         ExportError::Lake(error) if chain(error).contains("Resources exhausted") => {
             "it needs more memory than one query may use".to_owned()
@@ -90,6 +107,36 @@ fn reason_of(error: &ExportError) -> String {
     }
 }
 
+/// What follows from an export that failed.
+fn next_after(error: &ExportError) -> Next {
+    match error {
+        ExportError::Busy { .. } => Next::Later(WAIT),
+        ExportError::TooLarge(_) | ExportError::Encode(EncodeError::UnsupportedType { .. }) => Next::GiveUp,
+        ExportError::Statement(error) => match &**error {
+            SqlError::Busy { .. } => Next::Later(WAIT),
+            // They depend on the statement and what it finds alone.
+            SqlError::Refused(_)
+            | SqlError::Statement(_)
+            | SqlError::TooLarge(_)
+            | SqlError::Limit(Limit::Memory | Limit::Value)
+            | SqlError::Encode(_) => Next::GiveUp,
+            SqlError::Limit(Limit::TenantMemory | Limit::ServerMemory | Limit::TempDisk)
+            | SqlError::TimedOut(_)
+            | SqlError::Replaced(_)
+            | SqlError::Engine(_)
+            | SqlError::Lake(_)
+            | SqlError::Task(_)
+            | SqlError::Answer(_) => Next::Again,
+        },
+        ExportError::Evidence(_)
+        | ExportError::Encode(_)
+        | ExportError::Compress(_)
+        | ExportError::Lake(_)
+        | ExportError::Registry(_)
+        | ExportError::TimedOut(_) => Next::Again,
+    }
+}
+
 fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
@@ -97,18 +144,20 @@ fn is_full(error: &io::Error) -> bool {
 impl Ended {
     fn next(&self) -> Next {
         match self {
-            Self::AnomalyGone | Self::Unsupported | Self::TooLarge(_) => Next::GiveUp,
+            Self::AnomalyGone | Self::Unsupported | Self::TooLarge(_) | Self::Params(_) => Next::GiveUp,
             Self::Stopped | Self::Tenant(_) => Next::Later(Duration::ZERO),
-            Self::NoRoom(_) | Self::Export(ExportError::Busy { .. }) => Next::Later(WAIT),
+            Self::NoRoom(_) => Next::Later(WAIT),
             Self::File(error) if is_full(error) => Next::Later(WAIT),
-            Self::Export(_) | Self::BrokeOff(_) | Self::Cut(_) | Self::File(_) | Self::Registry(_) => Next::Again,
+            Self::Export(error) => next_after(error),
+            Self::BrokeOff(error) => next_after(error),
+            Self::Cut(_) | Self::File(_) | Self::Registry(_) => Next::Again,
         }
     }
 
     /// What a caller may know of it: neither paths nor settings, which the log has.
     fn public_reason(&self) -> String {
         match self {
-            Self::AnomalyGone | Self::Unsupported | Self::TooLarge(_) => self.to_string(),
+            Self::AnomalyGone | Self::Unsupported | Self::TooLarge(_) | Self::Params(_) => self.to_string(),
             Self::NoRoom(NoRoom::Disk { .. }) => "it waits for room on the server's disk".to_owned(),
             Self::File(error) if is_full(error) => "it waits for room on the server's disk".to_owned(),
             Self::Export(error) => reason_of(error),
@@ -221,7 +270,11 @@ impl Services {
                 let (anomaly, _) = self.anomaly(tenant, *id).await?.ok_or(Ended::AnomalyGone)?;
                 Ok(self.export_live(tenant, &anomaly, form, None).await?)
             }
-            ExportOf::Sql { .. } => Err(Ended::Unsupported),
+            ExportOf::Sql { sql, params } => {
+                let owner = Actor { principal: export.new.owner.clone(), address: None };
+                let rows = self.export_sql(&owner, tenant, request_of(sql, params)?, form).await;
+                Ok(rows.map_err(ExportError::from)?)
+            }
         }
     }
 

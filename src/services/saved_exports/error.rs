@@ -2,8 +2,10 @@
 
 use super::super::room::NoRoom;
 use crate::domain::size_text::format_size;
+use crate::query::params::ParamError;
 use crate::registry::RegistryError;
 use crate::registry::exports::ExportState;
+use crate::services::sql::SqlError;
 
 /// Why a request about saved exports is refused.
 #[derive(Debug, thiserror::Error)]
@@ -22,12 +24,12 @@ pub enum SavedExportError {
         "must have 1 to 128 printable ASCII characters without any of \" \\ / : * ? < > | ; and may not begin with a dot"
     )]
     Name,
-    /// The statement is too long.
-    #[error("the statement has more than {0} bytes")]
-    SqlTooLong(usize),
-    /// Statements cannot be exported.
-    #[error("statements cannot be exported")]
-    NoSql,
+    /// The statement is refused.
+    #[error(transparent)]
+    Sql(#[from] SqlError),
+    /// Its parameters are refused.
+    #[error(transparent)]
+    Params(#[from] ParamError),
     /// The tenant has as many as it may: delete some, or wait until they expire.
     #[error("the tenant has {limit} saved exports, as many as it may; delete some first")]
     TooMany {

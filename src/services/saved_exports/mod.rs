@@ -17,9 +17,11 @@ use super::{Services, audit_entry};
 use crate::domain::tenant::TenantKey;
 use crate::formats::output::ExportFormat;
 use crate::formats::wire_csv::WireCsvOptions;
+use crate::query::params::{ParamError, from_json};
 use crate::registry::audit;
 use crate::registry::exports::{self, ExportOf, ExportState, NewExport, SavedExport};
 use crate::registry::tenants::Tenant;
+use crate::services::sql::SqlRequest;
 
 pub use attempt::BegunExport;
 pub use error::SavedExportError;
@@ -29,9 +31,6 @@ pub use tidy::TidyError;
 
 /// Longest name of a file, in bytes.
 const MAX_NAME_BYTES: usize = 128;
-
-/// Longest statement, in bytes; what runs it has bounds of its own.
-const MAX_SQL_BYTES: usize = 1 << 20;
 
 /// What a caller asks for.
 #[derive(Debug, Clone, PartialEq)]
@@ -64,10 +63,22 @@ impl Viewer<'_> {
     }
 }
 
-/// The format of a stored export; none for a name that this version does not know.
+/// The format of an export, by its extension: CSV of an anomaly is the wire's, that of a statement RFC 4180's. None
+/// for a name that this version does not know.
 #[must_use]
 pub fn format_of(new: &NewExport) -> Option<ExportFormat> {
-    ExportFormat::named(&new.format, WireCsvOptions { escape_formulas: new.escape_formulas })
+    let csv = WireCsvOptions { escape_formulas: new.escape_formulas };
+    let named = |format: &ExportFormat| format.extension() == new.format;
+    match new.of {
+        ExportOf::Anomaly(_) => ExportFormat::all(csv).into_iter().find(named),
+        ExportOf::Sql { .. } => ExportFormat::of_statements(csv).into_iter().find(named),
+    }
+}
+
+/// A stored statement as it runs.
+fn request_of(sql: &str, params: &serde_json::Value) -> Result<SqlRequest, ParamError> {
+    let params = if params.is_null() { None } else { Some(from_json(params)?) };
+    Ok(SqlRequest { text: sql.to_owned(), params, timeout: None })
 }
 
 fn check_name(name: &str) -> Result<(), SavedExportError> {
@@ -95,14 +106,14 @@ impl Services {
         if let Some(name) = &name {
             check_name(name)?;
         }
-        if ExportFormat::named(&format, WireCsvOptions::default()).is_none() {
-            return Err(SavedExportError::Format(format));
+        let new = NewExport { owner: actor.principal.clone(), name, of, format, escape_formulas };
+        if format_of(&new).is_none() {
+            return Err(SavedExportError::Format(new.format));
         }
-        self.check_what(tenant, &of).await?;
+        self.check_what(tenant, &new.of).await?;
         self.check_disk()?;
         let (limit, max_bytes) = (self.settings.exports.per_tenant, self.settings.exports.bytes_per_tenant);
         let (key, actor, now_ms) = (tenant.key, actor.clone(), self.clock.now_ms());
-        let new = NewExport { owner: actor.principal.clone(), name, of, format, escape_formulas };
         let created = self
             .registry
             .try_write(move |conn| {
@@ -133,8 +144,7 @@ impl Services {
                 Some(_) => Ok(()),
                 None => Err(SavedExportError::NoAnomaly),
             },
-            ExportOf::Sql { sql, .. } if sql.len() > MAX_SQL_BYTES => Err(SavedExportError::SqlTooLong(MAX_SQL_BYTES)),
-            ExportOf::Sql { .. } => Err(SavedExportError::NoSql),
+            ExportOf::Sql { sql, params } => Ok(self.check_sql(tenant, request_of(sql, params)?).await?),
         }
     }
 
