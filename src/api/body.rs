@@ -54,6 +54,16 @@ pub async fn json_or_default<T: DeserializeOwned + Default>(request: Request) ->
     if bytes.trim_ascii().is_empty() { Ok(T::default()) } else { parse(&bytes) }
 }
 
+/// Reads a body of text.
+///
+/// # Errors
+/// As [`json`], and `400` for what is no UTF-8.
+pub async fn text(request: Request) -> Result<String, ApiError> {
+    let bytes = collect(request).await?;
+    String::from_utf8(bytes.into())
+        .map_err(|_| ApiError::new(StatusCode::BAD_REQUEST, "bad_text", "the body is no text in UTF-8"))
+}
+
 async fn collect(request: Request) -> Result<Bytes, ApiError> {
     collect_within(request, MAX_JSON_BYTES, JSON_TIMEOUT).await
 }

@@ -32,6 +32,12 @@ pub struct Caller {
 }
 
 impl Caller {
+    /// Whether the caller holds a scope.
+    #[must_use]
+    pub fn may(&self, scope: Scope) -> bool {
+        self.scopes.allow(scope)
+    }
+
     /// Refuses a caller that lacks a scope.
     ///
     /// # Errors

@@ -24,11 +24,17 @@ pub fn respond(export: Export, anomaly: Option<AnomalyId>, request_headers: &Hea
     if export.rows == Some(0) {
         return nothing(export.form, anomaly);
     }
+    let name = file_name(anomaly);
+    respond_as(export, &name, request_headers)
+}
+
+/// As [`respond`], for a file of this name, without its extension. Zero rows have their format's empty form.
+pub fn respond_as(export: Export, name: &str, request_headers: &HeaderMap) -> Response {
     let trailers = export.rows.is_none() && accepts_trailers(request_headers);
     let (form, rows) = (export.form, export.rows);
     let mut response = Response::new(Body::new(DownloadBody { inner: export.body, trailers }));
     let headers = response.headers_mut();
-    describe(headers, form.format, anomaly);
+    describe(headers, form.format, name);
     if let Some(compression) = form.compression {
         headers.insert(CONTENT_ENCODING, HeaderValue::from_static(compression.name()));
     }
@@ -46,20 +52,23 @@ pub fn respond(export: Export, anomaly: Option<AnomalyId>, request_headers: &Hea
 pub fn nothing(form: ExportForm, anomaly: Option<AnomalyId>) -> Response {
     let mut response = Response::new(Body::empty());
     let headers = response.headers_mut();
-    describe(headers, form.format, anomaly);
+    describe(headers, form.format, &file_name(anomaly));
     headers.insert(ROWS, HeaderValue::from(0));
     response
 }
 
 /// Type and name of the file, and what they were chosen by.
-fn describe(headers: &mut HeaderMap, format: ExportFormat, anomaly: Option<AnomalyId>) {
+fn describe(headers: &mut HeaderMap, format: ExportFormat, name: &str) {
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(format.content_type()));
     headers.insert(VARY, HeaderValue::from_static("accept, accept-encoding"));
-    let n = anomaly.map_or(0, AnomalyId::get);
-    let name = format!("attachment; filename=\"anomaly-{n}-activities.{}\"", format.extension());
+    let name = format!("attachment; filename=\"{name}.{}\"", format.extension());
     if let Ok(name) = HeaderValue::try_from(name) {
         headers.insert(CONTENT_DISPOSITION, name);
     }
+}
+
+fn file_name(anomaly: Option<AnomalyId>) -> String {
+    format!("anomaly-{}-activities", anomaly.map_or(0, AnomalyId::get))
 }
 
 fn accepts_trailers(headers: &HeaderMap) -> bool {

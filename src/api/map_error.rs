@@ -4,9 +4,12 @@
 use axum::http::StatusCode;
 
 use super::error::{ApiError, UNAUTHENTICATED};
+use crate::formats::EncodeError;
 use crate::formats::input::DecodeError;
 use crate::lake::error::LakeError;
+use crate::query::limits::Limit;
 use crate::query::predicate::WhereError;
+use crate::query::sql::error::RefusalKind;
 use crate::registry::RegistryError;
 use crate::registry::incidents::PageError;
 use crate::registry::tenants::TenantError;
@@ -21,6 +24,8 @@ use crate::services::incidents::IncidentError;
 use crate::services::ingest::IngestError;
 use crate::services::own_sources::KeepError;
 use crate::services::room::NoRoom;
+use crate::services::saved_exports::SavedExportError;
+use crate::services::sql::SqlError;
 use crate::services::tenants::DropError;
 use crate::services::trouble::Trouble;
 use crate::services::uci::UciError;
@@ -315,7 +320,74 @@ impl From<ExportError> for ApiError {
             ExportError::Lake(error) => error.into(),
             ExportError::Registry(error) => error.into(),
             ExportError::TimedOut(_) => Self::new(StatusCode::SERVICE_UNAVAILABLE, "timed_out", error.to_string()),
-            ExportError::Encode(_) | ExportError::Compress(_) => Self::internal(&error),
+            ExportError::Statement(error) => (*error).into(),
+            ExportError::TooLarge(_) | ExportError::Encode(_) | ExportError::Compress(_) => Self::internal(&error),
+        }
+    }
+}
+
+impl From<SqlError> for ApiError {
+    fn from(error: SqlError) -> Self {
+        let over = |code| Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, error.to_string());
+        match &error {
+            SqlError::Busy { retry_after } => Self::too_many("busy", error.to_string(), *retry_after),
+            SqlError::Refused(refusal) => {
+                let code = match refusal.kind {
+                    RefusalKind::TooLarge => "sql_too_large",
+                    RefusalKind::Syntax => "sql_syntax",
+                    RefusalKind::Plan => "sql_invalid",
+                    RefusalKind::NotAllowed => "sql_not_allowed",
+                    RefusalKind::Parameter => "sql_parameter",
+                };
+                let place = serde_json::json!({ "line": refusal.place.line, "column": refusal.place.column });
+                Self::bad_request(code, "sql", refusal.to_string()).with_details(place)
+            }
+            SqlError::Statement(_) => Self::bad_request("sql_failed", "sql", error.to_string()),
+            SqlError::Limit(limit) => {
+                let retry_after = std::time::Duration::from_secs(5);
+                match limit {
+                    Limit::Memory => over("memory_limit"),
+                    Limit::Value => over("value_limit"),
+                    Limit::TempDisk => over("temp_limit"),
+                    Limit::TenantMemory => Self::too_many("tenant_memory_limit", error.to_string(), retry_after),
+                    Limit::ServerMemory => Self::too_many("server_memory_limit", error.to_string(), retry_after),
+                }
+            }
+            SqlError::TimedOut(_) => over("timed_out"),
+            SqlError::TooLarge(_) => over("result_limit"),
+            SqlError::Encode(EncodeError::UnsupportedType { .. }) => over("unsupported_type"),
+            SqlError::Replaced(_) => unavailable("changed_meanwhile", &error.to_string(), &error),
+            SqlError::Encode(_) | SqlError::Engine(_) | SqlError::Lake(_) | SqlError::Task(_) | SqlError::Answer(_) => {
+                Self::internal(&error)
+            }
+        }
+    }
+}
+
+impl From<SavedExportError> for ApiError {
+    fn from(error: SavedExportError) -> Self {
+        let bad = |target: &str, message: String| Self::bad_request("bad_value", target, message);
+        match error {
+            SavedExportError::Unknown => Self::not_found(error.to_string()).with_target("export"),
+            SavedExportError::NoAnomaly => bad("anomaly", error.to_string()),
+            SavedExportError::Format(_) => bad("format", error.to_string()),
+            SavedExportError::Name => bad("name", format!("`name` {error}")),
+            SavedExportError::Sql(error) => error.into(),
+            SavedExportError::Params(_) => Self::bad_request("sql_parameter", "params", error.to_string()),
+            SavedExportError::TooMany { limit } => {
+                Self::new(StatusCode::CONFLICT, "too_many_exports", error.to_string())
+                    .with_details(serde_json::json!({ "limit": limit }))
+            }
+            SavedExportError::TooLarge { max_bytes } => {
+                no_room("exports_full", error.to_string()).with_details(serde_json::json!({ "limitBytes": max_bytes }))
+            }
+            SavedExportError::NotReady(_) => {
+                let retry_after = Some(std::time::Duration::from_secs(2));
+                Self { retry_after, ..Self::new(StatusCode::CONFLICT, "export_not_ready", error.to_string()) }
+            }
+            SavedExportError::Failed(_) => Self::new(StatusCode::CONFLICT, "export_failed", error.to_string()),
+            SavedExportError::NoRoom(error) => (&error).into(),
+            SavedExportError::Registry(error) => error.into(),
         }
     }
 }

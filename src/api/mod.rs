@@ -11,6 +11,7 @@ pub mod control;
 pub mod credential;
 pub mod download;
 pub mod error;
+pub mod exports;
 pub mod external;
 mod map_error;
 pub mod negotiate;
@@ -18,6 +19,7 @@ pub mod policy;
 pub mod rate;
 mod security;
 pub mod serve;
+pub mod sql;
 pub mod system;
 pub mod uci;
 mod unread;
@@ -51,6 +53,8 @@ use error::ApiError;
         (name = "anomalies", description = "Anomalies and their activities"),
         (name = "uci", description = "User confidence index: risk in, scores out"),
         (name = "alerts", description = "Alerts about users"),
+        (name = "exports", description = "Results made in the background and downloaded later"),
+        (name = "sql", description = "Statements over all of a tenant's tables"),
         (name = "system", description = "The server itself"),
     ),
 )]
@@ -71,6 +75,10 @@ fn routes() -> OpenApiRouter<Arc<Services>> {
         .routes(routes!(anomalies::get_anomaly::get_anomaly, anomalies::modify_anomaly::modify_anomaly))
         .routes(routes!(anomalies::get_anomaly_activities::get_anomaly_activities))
         .merge(uci::routes())
+        .routes(routes!(exports::create_export::create_export, exports::list_exports::list_exports))
+        .routes(routes!(exports::get_export::get_export, exports::delete_export::delete_export))
+        .routes(routes!(exports::get_export_content::get_export_content))
+        .routes(routes!(sql::run_sql::run_sql))
         .routes(routes!(system::healthz))
         .routes(routes!(system::readyz))
         .routes(routes!(system::metrics));

@@ -12,21 +12,43 @@ use crate::formats::wire_csv::WireCsvOptions;
 /// # Errors
 /// `406` naming what there is.
 pub fn export_form(headers: &HeaderMap, csv: WireCsvOptions) -> Result<ExportForm, ApiError> {
-    let format = format(headers, csv)?;
+    form(headers, &ExportFormat::all(csv))
+}
+
+/// As [`export_form`], for the rows of a statement: CSV is that of RFC 4180, and the wire dialect is asked for by
+/// `text/csv;dialect=wire`.
+///
+/// # Errors
+/// `406` naming what there is.
+pub fn statement_form(headers: &HeaderMap, csv: WireCsvOptions) -> Result<ExportForm, ApiError> {
+    form(headers, &ExportFormat::of_statements(csv))
+}
+
+fn form(headers: &HeaderMap, formats: &[ExportFormat]) -> Result<ExportForm, ApiError> {
+    let format = format(headers, formats)?;
     Ok(ExportForm { format, compression: compression(headers, format)? })
 }
 
 /// Weight of a choice in thousandths; 0 refuses it.
 type Weight = u16;
 
-/// The elements of a header, in lower case and without parameters, with their weights.
+/// The elements of a header, in lower case and without parameters but `dialect`, with their weights.
 fn weighted(headers: &HeaderMap, name: &HeaderName) -> Vec<(String, Weight)> {
     let elements = headers.get_all(name).iter().flat_map(|value| value.to_str().unwrap_or_default().split(','));
     let weighted = elements.map(|element| {
         let mut parts = element.split(';').map(|part| part.trim().to_ascii_lowercase());
-        let name = parts.next().unwrap_or_default();
-        let weight = parts.find_map(|part| part.strip_prefix("q=").map(weight));
-        (name, weight.unwrap_or(1_000))
+        let mut name = parts.next().unwrap_or_default();
+        let mut weighs = 1_000;
+        for part in parts {
+            if let Some(text) = part.strip_prefix("q=") {
+                weighs = weight(text);
+                break;
+            }
+            if let Some(dialect) = part.strip_prefix("dialect=") {
+                name = format!("{name};dialect={}", dialect.trim_matches('"'));
+            }
+        }
+        (name, weighs)
     });
     weighted.filter(|(name, _)| !name.is_empty()).collect()
 }
@@ -40,14 +62,13 @@ fn weight(text: &str) -> Weight {
 
 /// The heaviest format. A type counts by the most specific range that covers it; of equals the most specific
 /// wins, then the first in the header, then the first of ours.
-fn format(headers: &HeaderMap, csv: WireCsvOptions) -> Result<ExportFormat, ApiError> {
+fn format(headers: &HeaderMap, formats: &[ExportFormat]) -> Result<ExportFormat, ApiError> {
     let ranges = weighted(headers, &ACCEPT);
-    let formats = ExportFormat::all(csv);
-    if ranges.is_empty() {
-        return Ok(ExportFormat::Csv(csv));
+    if let (true, Some(first)) = (ranges.is_empty(), formats.first()) {
+        return Ok(*first);
     }
     let mut best = None;
-    for format in formats {
+    for format in formats.iter().copied() {
         let covering = ranges.iter().enumerate().filter_map(|(place, (range, weight))| {
             Some((specificity(range, format)?, std::cmp::Reverse(place), *weight))
         });
@@ -67,7 +88,7 @@ fn format(headers: &HeaderMap, csv: WireCsvOptions) -> Result<ExportFormat, ApiE
 /// How closely a media range names a format: by type, by `type/*`, by `*/*`, or not at all.
 fn specificity(range: &str, format: ExportFormat) -> Option<u8> {
     if format.media_types().contains(&range) {
-        return Some(2);
+        return Some(if range.contains(';') { 3 } else { 2 });
     }
     if range == "*/*" {
         return Some(0);
@@ -116,7 +137,7 @@ mod tests {
     }
 
     fn chosen(accept: &[&str]) -> Option<&'static str> {
-        format(&headers(&ACCEPT, accept), CSV).ok().map(ExportFormat::extension)
+        format(&headers(&ACCEPT, accept), &ExportFormat::all(CSV)).ok().map(ExportFormat::extension)
     }
 
     fn coding(accept: &[&str], format: ExportFormat) -> Option<&'static str> {
@@ -157,8 +178,27 @@ mod tests {
     }
 
     #[test]
+    fn a_dialect_of_csv_is_a_format_of_its_own() {
+        let of = |accept| format(&headers(&ACCEPT, &[accept]), &ExportFormat::of_statements(CSV)).ok();
+        let (rfc, wire) = (Some(ExportFormat::RfcCsv(CSV)), Some(ExportFormat::Csv(CSV)));
+        for (accept, expected) in [
+            ("*/*", rfc),
+            ("text/csv", rfc),
+            ("text/csv; header=present", rfc),
+            ("text/csv;dialect=rfc4180", rfc),
+            ("text/csv; dialect=wire", wire),
+            ("text/csv; Dialect=\"wire\"; q=0.5", wire),
+            ("text/csv, text/csv;dialect=wire", wire),
+            ("text/csv;dialect=excel", None),
+            ("application/ndjson", Some(ExportFormat::Ndjson)),
+        ] {
+            assert_eq!(of(accept), expected, "{accept}");
+        }
+    }
+
+    #[test]
     fn what_is_refused_names_all_there_is() {
-        let error = format(&headers(&ACCEPT, &["text/html"]), CSV).unwrap_err();
+        let error = format(&headers(&ACCEPT, &["text/html"]), &ExportFormat::all(CSV)).unwrap_err();
         assert_eq!((error.status, error.target.as_deref()), (StatusCode::NOT_ACCEPTABLE, Some("Accept")));
         for format in ExportFormat::all(CSV) {
             assert!(error.message.contains(format.media_types()[0]), "{}", error.message);

@@ -36,6 +36,14 @@ pub fn span_ms(text: &str) -> Result<i64, InvalidSpan> {
     i64::try_from(span.as_millis()).map_err(|_| InvalidSpan(text.to_owned()))
 }
 
+/// A duration such as `20s`.
+///
+/// # Errors
+/// [`InvalidSpan`].
+pub fn span(text: &str) -> Result<Duration, InvalidSpan> {
+    time_text::parse_span(text)
+}
+
 /// A size such as `50GiB`, or `none` for no limit.
 ///
 /// # Errors

@@ -142,6 +142,8 @@ fn hint(code: &str, target: Option<&str>) -> Option<&'static str> {
         ("not_found", Some("email" | "role")) => Some("`anomalake user list` shows the users and their roles"),
         ("not_found", Some("token")) => Some("`anomalake token list --tenant ID` shows the tenant's tokens"),
         ("not_found", Some("id")) => Some("`anomalake anomaly list --tenant ID` shows the tenant's anomalies"),
+        ("not_found", Some("export")) => Some("`anomalake exports list --tenant ID` shows the tenant's exports"),
+        ("too_many_exports" | "exports_full", _) => Some("`anomalake exports delete --tenant ID EXPORT` makes room"),
         ("not_found", _) => Some("the running server may be of another version than this command"),
         ("exists", Some("tenant")) => Some(
             "`anomalake tenant set` changes its settings, `anomalake tenant drop ID --yes` deletes it with its data",

@@ -10,6 +10,7 @@ pub mod completions;
 pub mod demo;
 pub mod error;
 pub mod export;
+pub mod exports;
 pub mod ingest;
 pub mod lake;
 pub mod output;
@@ -20,6 +21,7 @@ pub mod serve;
 pub mod session;
 pub mod signal;
 pub mod source;
+pub mod sql;
 mod stream;
 pub mod tenant;
 pub mod token;
@@ -107,6 +109,13 @@ pub enum Command {
     Uci(uci::UciCommand),
     /// Show the alerts about users, oldest first, and follow new ones.
     Alerts(alerts::AlertsArgs),
+    /// Run SQL over a tenant's activities, evidence, anomalies, impacts, users and alerts.
+    ///
+    /// Without a statement a shell on a terminal, with history, completion and `\d`.
+    Sql(sql::SqlArgs),
+    /// Save results: made in the background, downloaded later, also in pieces.
+    #[command(subcommand)]
+    Exports(exports::ExportsCommand),
     /// Show who did what in a tenant.
     Audit(audit::AuditArgs),
     /// Make backups and bring them back.
@@ -156,6 +165,8 @@ async fn execute(cli: Cli, from_environment: bool) -> Result<(), CommandError> {
         Command::Lake(command) => lake::run(&data_dir()?, command).await,
         Command::Uci(command) => uci::run(&data_dir()?, command).await,
         Command::Alerts(args) => alerts::run(&data_dir()?, args).await,
+        Command::Sql(args) => sql::run(&data_dir()?, args).await,
+        Command::Exports(command) => exports::run(&data_dir()?, command).await,
         Command::Audit(args) => audit::run(&data_dir()?, args).await,
         Command::Backup(command) => backup::run(&data_dir()?, command).await,
         Command::UserData(command) => user_data::run(&data_dir()?, command).await,

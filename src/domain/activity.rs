@@ -80,9 +80,14 @@ impl Column {
         }
     }
 
+    /// Whether a stored row may lack a value.
+    #[must_use]
+    pub fn is_nullable(&self) -> bool {
+        self.kind == Dimension || self.name == USER_COUNT
+    }
+
     fn field(&self) -> Field {
-        let nullable = self.kind == Dimension || self.name == USER_COUNT;
-        Field::new(self.name, self.data_type(), nullable)
+        Field::new(self.name, self.data_type(), self.is_nullable())
     }
 }
 

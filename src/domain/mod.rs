@@ -24,3 +24,4 @@ pub mod token_kind;
 pub mod uci;
 pub mod user_count;
 pub mod user_key;
+pub mod user_sketch;

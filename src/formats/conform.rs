@@ -2,7 +2,7 @@
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::compute::{CastOptions, cast_with_options};
-use arrow::datatypes::{DataType, SchemaRef};
+use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 
 use super::EncodeError;
 
@@ -65,7 +65,29 @@ impl Conform {
 }
 
 fn same_kind(wanted: &DataType, found: &DataType) -> bool {
-    wanted == found || (wanted.is_string() && found.is_string())
+    wanted == found || (wanted.is_string() && found.is_string()) || *wanted == portable_type(found)
+}
+
+/// A schema in types that every reader knows; every column may be null.
+pub(super) fn portable(schema: &Schema) -> SchemaRef {
+    let fields = schema.fields().iter().map(|field| Field::new(field.name(), portable_type(field.data_type()), true));
+    std::sync::Arc::new(Schema::new(fields.collect::<Vec<_>>()))
+}
+
+fn portable_type(data_type: &DataType) -> DataType {
+    let of = |field: &FieldRef| {
+        let data_type = portable_type(field.data_type());
+        FieldRef::new(field.as_ref().clone().with_data_type(data_type))
+    };
+    match data_type {
+        DataType::Utf8View => DataType::Utf8,
+        DataType::BinaryView => DataType::Binary,
+        DataType::Dictionary(_, value) => portable_type(value),
+        DataType::List(field) => DataType::List(of(field)),
+        DataType::LargeList(field) => DataType::LargeList(of(field)),
+        DataType::Struct(fields) => DataType::Struct(fields.iter().map(of).collect()),
+        other => other.clone(),
+    }
 }
 
 /// Bytes that rows take, about.

@@ -16,6 +16,8 @@ pub(super) struct JsonRows {
     layout: Layout,
     /// `"name":` of each column.
     keys: Vec<Vec<u8>>,
+    /// Whether the texts of each column are JSON values.
+    json: Vec<bool>,
 }
 
 impl JsonRows {
@@ -33,7 +35,8 @@ impl JsonRows {
             key
         };
         let keys = layout.names().map(key).collect();
-        Ok(Self { layout, keys })
+        let json = schema.fields().iter().map(|field| super::plain::is_json(field)).collect();
+        Ok(Self { layout, keys, json })
     }
 
     /// Appends objects as [`BatchEncoder::encode`](super::BatchEncoder::encode) does, each between what `before`
@@ -61,7 +64,7 @@ impl JsonRows {
     fn write_row(&self, columns: &[Column<'_>], row: usize, out: &mut Vec<u8>) {
         out.push(b'{');
         let opening = out.len();
-        for (key, column) in self.keys.iter().zip(columns) {
+        for ((key, column), json) in self.keys.iter().zip(columns).zip(&self.json) {
             if column.is_null(row) {
                 continue;
             }
@@ -69,7 +72,11 @@ impl JsonRows {
                 out.push(b',');
             }
             out.extend_from_slice(key);
-            write_value(*column, row, out);
+            if *json {
+                out.extend_from_slice(column.text(row).unwrap_or("null").as_bytes());
+            } else {
+                write_value(*column, row, out);
+            }
         }
         out.push(b'}');
     }

@@ -11,6 +11,8 @@ mod json_rows;
 pub mod ndjson_out;
 pub mod output;
 pub mod parquet_out;
+mod plain;
+pub mod rfc_csv;
 #[cfg(test)]
 mod testing;
 pub mod wire_csv;

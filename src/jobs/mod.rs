@@ -1,5 +1,6 @@
 //! Background work of a serving process.
 
+mod exports;
 mod uci;
 mod upkeep;
 
@@ -12,6 +13,8 @@ use tokio_util::task::TaskTracker;
 use crate::registry::idempotency::{KEY_LIFETIME_MS, purge};
 use crate::services::Services;
 use crate::services::evidence::chain;
+
+pub use exports::make_all as make_all_exports;
 
 /// How often anomalies that are due are looked for.
 const EVIDENCE_EVERY: Duration = Duration::from_secs(15);
@@ -46,6 +49,7 @@ pub fn start(services: &Arc<Services>, stop: &CancellationToken) -> Jobs {
     tracker.spawn(every(TIDY_EVERY, stop.clone(), move || tidy_up(Arc::clone(&tidy))));
     tracker.spawn(upkeep::follow_appends(Arc::clone(services), stop.clone()));
     tracker.spawn(upkeep::look_at_due_tenants(Arc::clone(services), stop.clone()));
+    tracker.spawn(exports::run(Arc::clone(services), stop.clone()));
     uci::start(&tracker, services, stop);
     Jobs(tracker)
 }
@@ -84,5 +88,8 @@ async fn tidy_up(services: Arc<Services>) {
     }
     if let Err(error) = services.finish_drops().await {
         tracing::error!(error = chain(&error), "could not finish dropping a tenant");
+    }
+    if let Err(error) = services.tidy_saved_exports().await {
+        tracing::error!(error = chain(&error), "could not tidy up saved exports");
     }
 }

@@ -3,6 +3,7 @@
 //! ```text
 //! <data-dir>/LOCK  control.sock  registry.db
 //! <data-dir>/tmp/                                     spill and spool files, emptied at start
+//! <data-dir>/exports/tenant=<id>-<incarnation>/<export>-<uuid>.<format>   `.part` while it is being made
 //! <data-dir>/lake/.staging/<uuid>                     not yet published, emptied at start
 //! <data-dir>/lake/tenant=<id>-<incarnation>/activities/{_delta_log/, day=YYYY-MM-DD/*.parquet}
 //! <data-dir>/lake/tenant=<id>-<incarnation>/evidence/day=YYYY-MM-DD/<anomaly>-<n>-<uuid>.parquet
@@ -33,7 +34,7 @@ impl DataDir {
     /// Any I/O error of creating or syncing a folder.
     pub fn create(path: &Path) -> io::Result<Self> {
         let dir = Self(std::path::absolute(path)?);
-        for folder in [dir.0.clone(), dir.tmp(), dir.lake(), dir.lake().join(STAGING)] {
+        for folder in [dir.0.clone(), dir.tmp(), dir.exports(), dir.lake(), dir.lake().join(STAGING)] {
             create_private_folder(&folder)?;
         }
         Ok(dir)
@@ -69,6 +70,12 @@ impl DataDir {
         self.0.join("tmp")
     }
 
+    /// Root of all tenants' saved exports.
+    #[must_use]
+    pub fn exports(&self) -> PathBuf {
+        self.0.join("exports")
+    }
+
     /// Root of all tenants' files.
     #[must_use]
     pub fn lake(&self) -> PathBuf {
@@ -101,7 +108,11 @@ impl DataDir {
     }
 }
 
-fn create_private_folder(folder: &Path) -> io::Result<()> {
+/// Creates a folder and those above it that are missing, with mode 0700, and syncs each new name.
+///
+/// # Errors
+/// Any I/O error of creating or syncing.
+pub fn create_private_folder(folder: &Path) -> io::Result<()> {
     if folder.is_dir() {
         return Ok(());
     }

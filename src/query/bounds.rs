@@ -60,7 +60,7 @@ pub fn check_text(text: &str, bounds: TextBounds) -> Result<(), BoundsError> {
 
 /// Everything that is not plainly an operand or a separator counts, so that an operator which a
 /// later parser learns counts too.
-fn is_operator(token: &Token) -> bool {
+pub(crate) fn is_operator(token: &Token) -> bool {
     match token {
         Token::Word(word) => matches!(
             word.keyword,

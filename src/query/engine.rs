@@ -7,7 +7,7 @@ use datafusion::common::{DataFusionError, exec_datafusion_err};
 use datafusion::dataframe::DataFrame;
 use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
-use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
+use datafusion::execution::memory_pool::{FairSpillPool, MemoryPool, TrackConsumersPool};
 use datafusion::execution::object_store::ObjectStoreRegistry;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::prelude::{SessionConfig, SessionContext};
@@ -16,6 +16,7 @@ use url::Url;
 
 use super::filter::ActivityFilter;
 use super::functions::where_functions;
+use crate::domain::tenant::TenantKey;
 use crate::lake::error::LakeError;
 use crate::lake::layout::tenant_url;
 use crate::lake::table::ActivityTable;
@@ -92,6 +93,38 @@ impl QueryEngine {
         Ok(Self { options, shared })
     }
 
+    /// Settings of every session.
+    pub(super) fn config(partitions: usize) -> SessionConfig {
+        let mut config = SessionConfig::new().with_target_partitions(partitions).with_batch_size(BATCH_ROWS);
+        let options = config.options_mut();
+        options.sql_parser.enable_ident_normalization = false;
+        // Evaluating filters while decoding reads wide rows only where they match.
+        options.execution.parquet.pushdown_filters = true;
+        options.execution.parquet.reorder_filters = true;
+        config
+    }
+
+    /// Partitions of a plan.
+    pub(super) fn partitions(&self) -> usize {
+        self.options.partitions
+    }
+
+    /// The surroundings of a session: shared caches, one tenant's store, an own pool and an own disk.
+    pub(super) fn runtime(
+        &self,
+        tenant: TenantKey,
+        store: Arc<dyn ObjectStore>,
+        pool: Arc<dyn MemoryPool>,
+        disk: DiskManagerBuilder,
+    ) -> Result<Arc<RuntimeEnv>, DataFusionError> {
+        let url = tenant_url(tenant).map_err(|error| DataFusionError::External(Box::new(error)))?;
+        RuntimeEnvBuilder::from_runtime_env(&self.shared)
+            .with_memory_pool(pool)
+            .with_disk_manager_builder(disk)
+            .with_object_store_registry(Arc::new(TenantStore { url, store }))
+            .build_arc()
+    }
+
     /// A fresh session that reaches the files of this table's tenant and has an own memory pool. What it reads of
     /// snapshots taken from now on stays on disk until nothing of it can open a file any more.
     ///
@@ -100,25 +133,13 @@ impl QueryEngine {
     pub fn session(&self, table: &ActivityTable) -> Result<SessionContext, LakeError> {
         let pool = FairSpillPool::new(self.options.query_memory_bytes);
         let consumers_named = std::num::NonZeroUsize::MIN;
-        let registry = TenantStore { url: tenant_url(table.tenant())?, store: table.read_store() };
         let disk = DiskManagerBuilder::default()
             .with_mode(DiskManagerMode::Directories(vec![self.options.spill_folder.clone()]))
             .with_max_temp_directory_size(self.options.query_spill_bytes);
-        let runtime = RuntimeEnvBuilder::from_runtime_env(&self.shared)
-            .with_memory_pool(Arc::new(TrackConsumersPool::new(pool, consumers_named)))
-            .with_disk_manager_builder(disk)
-            .with_object_store_registry(Arc::new(registry))
-            .build_arc()
-            .map_err(into_lake)?;
-        let mut config =
-            SessionConfig::new().with_target_partitions(self.options.partitions).with_batch_size(BATCH_ROWS);
-        let options = config.options_mut();
-        options.sql_parser.enable_ident_normalization = false;
-        // Evaluating filters while decoding reads wide rows only where they match.
-        options.execution.parquet.pushdown_filters = true;
-        options.execution.parquet.reorder_filters = true;
+        let pool = Arc::new(TrackConsumersPool::new(pool, consumers_named));
+        let runtime = self.runtime(table.tenant(), table.read_store(), pool, disk).map_err(into_lake)?;
         let state = SessionStateBuilder::new()
-            .with_config(config)
+            .with_config(Self::config(self.options.partitions))
             .with_runtime_env(runtime)
             .with_scalar_functions(where_functions())
             .build();

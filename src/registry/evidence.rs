@@ -284,6 +284,27 @@ pub async fn with_anomaly(
     Ok(anomaly.zip(evidence))
 }
 
+/// A file that a query may read.
+#[derive(Debug, Clone, PartialEq, Eq, FromRow)]
+pub struct StoredFile {
+    /// The anomaly.
+    #[sqlx(try_from = "i64")]
+    pub anomaly_id: AnomalyId,
+    /// Path of the file below the tenant's folder.
+    pub file: String,
+    /// Its size in bytes.
+    pub bytes: i64,
+}
+
+/// Evidence files of a tenant, by anomaly; without those of evidence that is given up.
+pub async fn ready_files(conn: &mut SqliteConnection, tenant: TenantKey) -> Result<Vec<StoredFile>, RegistryError> {
+    let files = sqlx::query_as(
+        "SELECT anomaly_id, file, bytes FROM evidence
+         WHERE tenant_id = ? AND incarnation = ? AND file IS NOT NULL AND attempts < ? ORDER BY anomaly_id",
+    );
+    Ok(files.bind(tenant.id.get()).bind(tenant.incarnation).bind(MAX_ATTEMPTS).fetch_all(conn).await?)
+}
+
 /// Names of all evidence files of a tenant that are in use; any other file in its folder that is older
 /// than this look is garbage, unless an attempt is under way.
 pub async fn all_files(conn: &mut SqliteConnection, tenant: TenantKey) -> Result<Vec<String>, RegistryError> {

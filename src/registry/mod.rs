@@ -16,6 +16,9 @@ mod error;
 pub mod evidence;
 #[cfg(test)]
 mod evidence_tests;
+pub mod exports;
+#[cfg(test)]
+mod exports_tests;
 mod format;
 pub mod idempotency;
 pub mod incidents;

@@ -178,6 +178,7 @@ pub async fn finish_drop(conn: &mut SqliteConnection, key: TenantKey, now_ms: i6
         return Ok(());
     }
     for sql in [
+        "DELETE FROM exports WHERE tenant_id = ? AND incarnation = ?",
         "DELETE FROM evidence WHERE tenant_id = ? AND incarnation = ?",
         "DELETE FROM evidence_usage WHERE tenant_id = ? AND incarnation = ?",
         "DELETE FROM uci_anomalies WHERE tenant_id = ? AND incarnation = ?",

@@ -95,7 +95,7 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
 }
 
 /// What a caller may know of a failure: neither paths nor settings, which the log has.
-fn public_reason(error: &EvidenceError) -> String {
+pub(super) fn public_reason(error: &EvidenceError) -> String {
     match error {
         EvidenceError::Where(_) | EvidenceError::TimedOut(_) => error.to_string(),
         EvidenceError::Making(cause) if chain(cause).contains("Resources exhausted") => {

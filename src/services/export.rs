@@ -8,8 +8,8 @@ mod pipe;
 
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -20,10 +20,12 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReader;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio_util::task::AbortOnDropHandle;
 
-use self::pipe::{Pipe, run};
+pub(super) use self::pipe::Pipe;
+use self::pipe::run;
 use super::Services;
 use super::evidence::{EvidenceError, chain, filter_of};
 use super::metrics::Running;
+use super::sql::SqlError;
 use crate::domain::activity::{ACTIVITY_ID, COLUMNS, TIME_STAMP};
 use crate::domain::availability::{Availability, Window};
 use crate::formats::EncodeError;
@@ -66,6 +68,12 @@ pub enum ExportError {
     /// The export took longer than it may.
     #[error("the export took longer than {}", humantime::format_duration(*.0))]
     TimedOut(Duration),
+    /// The answer has more bytes than it may.
+    #[error("the answer has more than {0} bytes")]
+    TooLarge(u64),
+    /// The statement that gives the rows failed.
+    #[error(transparent)]
+    Statement(Box<SqlError>),
 }
 
 /// An export that has begun.
@@ -84,6 +92,7 @@ pub struct Export {
 pub struct ExportBody {
     rows_written: Arc<AtomicU64>,
     complete: Arc<AtomicBool>,
+    failure: Arc<OnceLock<Arc<ExportError>>>,
     chunks: mpsc::Receiver<Bytes>,
     bytes: prometheus_client::metrics::counter::Counter,
     // It holds the permit.
@@ -96,6 +105,12 @@ impl ExportBody {
     #[must_use]
     pub fn rows_written(&self) -> u64 {
         self.rows_written.load(Ordering::Acquire)
+    }
+
+    /// Why the stream broke off, once it has.
+    #[must_use]
+    pub fn failure(&self) -> Option<Arc<ExportError>> {
+        self.failure.get().cloned()
     }
 }
 
@@ -114,7 +129,8 @@ impl Stream for ExportBody {
     }
 }
 
-type Batches = Pin<Box<dyn Stream<Item = Result<RecordBatch, ExportError>> + Send>>;
+/// Batches on their way to an encoder.
+pub(super) type Batches = Pin<Box<dyn Stream<Item = Result<RecordBatch, ExportError>> + Send>>;
 
 impl Services {
     /// Whether the wire contract serves this anomaly's activities now.
@@ -140,7 +156,11 @@ impl Services {
         let (file, reader) = self.open_evidence(tenant, anomaly).await?;
         let rows = u64::try_from(file.rows).unwrap_or(0);
         let batches = futures::stream::iter(reader).map(|batch| batch.map_err(|e| LakeError::Arrow(e).into()));
-        self.start_export(permit, form, Box::pin(batches), Some(rows))
+        Ok(self.start_export(
+            Work { pipe: Pipe::new(form)?, held: permit, end: (), rows: Some(rows) },
+            form,
+            Box::pin(batches),
+        ))
     }
 
     /// The current evidence file, opened. A file may be replaced between the look-up and the opening; one
@@ -200,7 +220,7 @@ impl Services {
             .await
             .map_err(|_| ExportError::TimedOut(self.settings.export_timeout))?
             .map_err(LakeError::Task)??;
-        self.start_export(permit, form, batches, None)
+        Ok(self.start_export(Work { pipe: Pipe::new(form)?, held: permit, end: (), rows: None }, form, batches))
     }
 
     async fn export_permit(&self) -> Result<OwnedSemaphorePermit, ExportError> {
@@ -210,39 +230,95 @@ impl Services {
         permit.await.map_err(|_| busy())?.map_err(|_| busy())
     }
 
-    fn start_export(
-        &self,
-        permit: OwnedSemaphorePermit,
-        form: ExportForm,
-        batches: Batches,
-        rows: Option<u64>,
-    ) -> Result<Export, ExportError> {
+    /// Starts to encode. What `work` holds is released when the task ends, however that comes.
+    pub(super) fn start_export<H, E>(&self, work: Work<H, E>, form: ExportForm, batches: Batches) -> Export
+    where
+        H: Send + 'static,
+        E: End,
+    {
         let (sender, chunks) = mpsc::channel(CHUNKS_AHEAD);
-        let mut pipe = Pipe::new(form)?;
+        let Work { mut pipe, held, end, rows } = work;
         let deadline = self.settings.export_timeout;
         let task_running = Running::on(&self.metrics.export_tasks);
         let (rows_written, complete) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
         let (counted, completed) = (Arc::clone(&rows_written), Arc::clone(&complete));
+        let failure = Arc::<OnceLock<Arc<ExportError>>>::default();
+        let its_failure = Arc::clone(&failure);
         let task = self.cpu.spawn(async move {
-            let _held = (permit, task_running);
+            let _held = (held, task_running);
             // Owned by this task, so that its end, however it comes, is the end of the chunks.
             let sender = sender;
+            let mut end = Ending { end: Some(end), rows: Arc::clone(&counted), bytes: pipe.bytes() };
             let outcome = tokio::time::timeout(deadline, run(batches, &mut pipe, &sender, rows, &counted)).await;
             let failed = match outcome {
-                Ok(Ok(())) => return completed.store(true, Ordering::Release),
+                Ok(Ok(())) => {
+                    if !sender.is_closed() {
+                        end.tell(Ok(()));
+                    }
+                    return completed.store(true, Ordering::Release);
+                }
                 Ok(Err(error)) => error,
                 Err(_) => ExportError::TimedOut(deadline),
             };
             tracing::error!(error = chain(&failed), "an export broke off");
+            end.tell(Err(&failed));
+            // It is set here alone.
+            let _ = its_failure.set(Arc::new(failed));
         });
         let body = ExportBody {
             rows_written,
             complete,
+            failure,
             chunks,
             bytes: self.metrics.export_bytes.clone(),
             _task: task,
             _running: Running::on(&self.metrics.exports_running),
         };
-        Ok(Export { rows, form, body })
+        Export { rows, form, body }
+    }
+}
+
+/// What an export encodes with and holds on to.
+pub(super) struct Work<H, E> {
+    /// From rows to bytes.
+    pub(super) pipe: Pipe,
+    /// Released at the end.
+    pub(super) held: H,
+    /// Told of the end.
+    pub(super) end: E,
+    /// Rows that will come, where that is known.
+    pub(super) rows: Option<u64>,
+}
+
+/// Whom an export tells of its end.
+pub(super) trait End: Send + 'static {
+    /// The export has ended: with all rows, with an error, or with none of both when its reader has left.
+    fn ended(self, rows: u64, bytes: u64, outcome: Option<Result<(), &ExportError>>);
+}
+
+impl End for () {
+    fn ended(self, _: u64, _: u64, _: Option<Result<(), &ExportError>>) {}
+}
+
+/// Tells of the end even where the task is stopped.
+struct Ending<E: End> {
+    end: Option<E>,
+    rows: Arc<AtomicU64>,
+    bytes: Arc<AtomicU64>,
+}
+
+impl<E: End> Ending<E> {
+    fn tell(&mut self, outcome: Result<(), &ExportError>) {
+        if let Some(end) = self.end.take() {
+            end.ended(self.rows.load(Ordering::Acquire), self.bytes.load(Ordering::Acquire), Some(outcome));
+        }
+    }
+}
+
+impl<E: End> Drop for Ending<E> {
+    fn drop(&mut self) {
+        if let Some(end) = self.end.take() {
+            end.ended(self.rows.load(Ordering::Acquire), self.bytes.load(Ordering::Acquire), None);
+        }
     }
 }

@@ -13,6 +13,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
+use crate::query::limits::temp::TempGauges;
+
 /// Labels of a request.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct RequestLabels {
@@ -37,6 +39,16 @@ pub struct Metrics {
     pub export_tasks: Gauge,
     /// Bytes of exports handed to the network.
     pub export_bytes: Counter,
+    /// Statements admitted whose rows have not all been read.
+    pub sql_statements: Gauge,
+    /// Statements whose operators, tasks or buffers still exist.
+    pub sql_pools: Gauge,
+    /// Bytes that the operators of statements have reserved.
+    pub sql_memory_bytes: Gauge,
+    /// Temporary files of statements.
+    pub sql_temp: TempGauges,
+    /// Data files that statements have opened.
+    pub sql_files_opened: Counter,
     /// Ingests under way.
     pub ingests_running: Gauge,
     /// Activities stored.
@@ -92,6 +104,11 @@ impl Default for Metrics {
             exports_running: Gauge::default(),
             export_tasks: Gauge::default(),
             export_bytes: Counter::default(),
+            sql_statements: Gauge::default(),
+            sql_pools: Gauge::default(),
+            sql_memory_bytes: Gauge::default(),
+            sql_temp: TempGauges::default(),
+            sql_files_opened: Counter::default(),
             ingests_running: Gauge::default(),
             activities_stored: Counter::default(),
             records_rejected: Counter::default(),
@@ -123,6 +140,12 @@ impl Default for Metrics {
         registry.register("exports_running", "exports whose body is not finished", metrics.exports_running.clone());
         registry.register("export_tasks", "tasks that scan or encode for an export", metrics.export_tasks.clone());
         registry.register("export_bytes", "bytes of exports handed to the network", metrics.export_bytes.clone());
+        registry.register("sql_statements", "statements admitted and not ended", metrics.sql_statements.clone());
+        registry.register("sql_pools", "statements whose operators still exist", metrics.sql_pools.clone());
+        registry.register("sql_memory_bytes", "bytes that statements have reserved", metrics.sql_memory_bytes.clone());
+        registry.register("sql_temp_files", "temporary files of statements", metrics.sql_temp.files.clone());
+        registry.register("sql_temp_bytes", "bytes in temporary files of statements", metrics.sql_temp.bytes.clone());
+        registry.register("sql_files_opened", "data files opened by statements", metrics.sql_files_opened.clone());
         registry.register("ingests_running", "ingests under way", metrics.ingests_running.clone());
         registry.register("activities_stored", "activities stored", metrics.activities_stored.clone());
         registry.register("records_rejected", "records refused by ingests", metrics.records_rejected.clone());

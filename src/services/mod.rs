@@ -15,8 +15,10 @@ pub mod meter;
 pub mod metrics;
 pub mod own_sources;
 pub mod room;
+pub mod saved_exports;
 pub mod settings;
 pub mod single_flight;
+pub mod sql;
 pub mod tenants;
 pub mod trouble;
 pub mod uci;
@@ -43,6 +45,7 @@ use auth::{Actor, AuthError, Authenticator};
 use ledger::RegistryLedger;
 use metrics::Metrics;
 use own_sources::OwnSources;
+use saved_exports::{SavedExports, TidyError};
 use settings::ServerSettings;
 use single_flight::SingleFlight;
 
@@ -71,7 +74,9 @@ pub struct Services {
     keys_in_use: SingleFlight<(TenantKey, String)>,
     own_sources: OwnSources,
     indexes_in_use: SingleFlight<(TenantKey, String)>,
+    saved_exports: SavedExports,
     export_permits: Arc<Semaphore>,
+    sql_gates: sql::Gates,
     ingest_permits: Semaphore,
     upkeep: upkeep::Upkeep,
     // Last, so that it outlives what runs on it.
@@ -119,7 +124,7 @@ impl Services {
             query_spill_bytes: settings.query_spill,
             ..EngineOptions::new(dir.tmp())
         })?);
-        Ok(Arc::new(Self {
+        let services = Self {
             clock,
             registry,
             lake,
@@ -129,16 +134,23 @@ impl Services {
             metrics: Metrics::default(),
             data_dir: dir.path().to_owned(),
             tmp: dir.tmp(),
+            saved_exports: SavedExports::new(dir.exports()),
             evidence_flights: SingleFlight::default(),
             keys_in_use: SingleFlight::default(),
             own_sources: OwnSources::default(),
             indexes_in_use: SingleFlight::default(),
             export_permits: Arc::new(Semaphore::new(settings.max_exports)),
+            sql_gates: sql::Gates::new(settings.sql.server_memory),
             ingest_permits: Semaphore::new(settings.max_ingests),
             upkeep: upkeep::Upkeep::default(),
             settings,
             _cpu: runtime,
-        }))
+        };
+        services.recover_saved_exports().await.map_err(|error| match error {
+            TidyError::Io(error) => StartError::Io(error),
+            TidyError::Registry(error) => StartError::Registry(error),
+        })?;
+        Ok(Arc::new(services))
     }
 
     /// Writes what is queued and closes the registry. Requests must have ended.

@@ -15,6 +15,10 @@ use crate::domain::time_text::parse_span;
 use crate::registry::settings::{Limits, UciSettings};
 use crate::services::auth::TokenLifetimes;
 
+mod sql;
+
+pub use sql::{SqlLimits, SqlSettings, TenantSqlSettings};
+
 /// Settings of the server.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
@@ -69,10 +73,44 @@ pub struct ServerSettings {
     /// Free bytes of the data directory's disk below which nothing is stored; reads go on. Default 1 GiB.
     #[serde(deserialize_with = "size")]
     pub min_free_disk: u64,
+    /// Saved exports.
+    pub exports: ExportSettings,
     /// Defaults of the tenants' limits.
     pub tenant: TenantDefaults,
     /// Lifetimes of the tokens that users get.
     pub tokens: TokenSettings,
+    /// What statements may take.
+    pub sql: SqlSettings,
+}
+
+/// Saved exports: results that are made in the background and downloaded later.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub struct ExportSettings {
+    /// Exports that are made at the same time; others wait. Default 2, at least 1.
+    pub at_once: usize,
+    /// How long one is kept after it is ready or was given up. Default 7 d, at least 1 min.
+    #[serde(deserialize_with = "span")]
+    pub keep: Duration,
+    /// Exports of one tenant, whatever their state. Default 100, at least 1.
+    pub per_tenant: u32,
+    /// Files of one tenant's exports together, in bytes. Default 50 GiB.
+    #[serde(deserialize_with = "size")]
+    pub bytes_per_tenant: u64,
+}
+
+impl ExportSettings {
+    /// [`ExportSettings::keep`] in ms.
+    #[must_use]
+    pub fn keep_ms(&self) -> i64 {
+        i64::try_from(self.keep.as_millis()).unwrap_or(i64::MAX)
+    }
+}
+
+impl Default for ExportSettings {
+    fn default() -> Self {
+        Self { at_once: 2, keep: Duration::from_hours(7 * 24), per_tenant: 100, bytes_per_tenant: 50 << 30 }
+    }
 }
 
 /// Lifetimes of the tokens that users get, each from 1 s to 90 d.
@@ -152,8 +190,10 @@ impl Default for ServerSettings {
             download_stall_timeout: Duration::from_mins(5),
             shutdown_grace: Duration::from_mins(1),
             min_free_disk: 1 << 30,
+            exports: ExportSettings::default(),
             tenant: TenantDefaults::default(),
             tokens: TokenSettings::default(),
+            sql: SqlSettings::default(),
         }
     }
 }
@@ -242,6 +282,10 @@ impl ServerSettings {
                 "from 1s to 90d",
             )?;
         }
+        range(self.exports.at_once >= 1, "exports.at-once", "at least 1")?;
+        range(self.exports.keep >= Duration::from_mins(1), "exports.keep", "at least 1m")?;
+        range(self.exports.per_tenant >= 1, "exports.per-tenant", "at least 1")?;
+        self.sql.check()?;
         range(self.tenant.max_activities >= 1, "tenant.max-activities", "at least 1")?;
         let window = Duration::from_millis(1)..=Duration::from_hours(90 * 24);
         range(window.contains(&self.tenant.uci_window), "tenant.uci-window", "from 1ms to 90d")?;
@@ -348,6 +392,11 @@ mod tests {
             ("[tenant]\napi-rate = 0", "or off"),
             ("[tokens]\naccess = \"91d\"", "tokens.access"),
             ("[tokens]\nrefresh = \"0s\"", "tokens.refresh"),
+            ("[exports]\nkeep = \"1s\"", "exports.keep"),
+            ("[sql]\nmemory = \"1MiB\"", "sql.memory"),
+            ("[sql]\ntenant-memory = \"50MiB\"", "100MiB"),
+            ("[sql.tenants.5618]\nstatements = 0", "sql.tenants"),
+            ("[sql.tenants.x]\nstatements = 1", "sql.tenants"),
         ] {
             let error = load(text).unwrap_err();
             assert!(error.contains(wanted), "{text}: {error}");

@@ -127,6 +127,7 @@ impl Services {
             })
             .await?;
         self.lake.drop_tenant(key).await?;
+        self.drop_saved_exports(key).await.map_err(LakeError::Io)?;
         self.registry.write(move |conn| Box::pin(async move { tenants::finish_drop(conn, key, now_ms).await })).await?;
         Ok(())
     }
@@ -139,6 +140,7 @@ impl Services {
         let now_ms = self.clock.now_ms();
         for tenant in self.list_tenants().await?.into_iter().filter(|t| t.state == TenantState::Dropping) {
             self.lake.drop_tenant(tenant.key).await?;
+            self.drop_saved_exports(tenant.key).await.map_err(LakeError::Io)?;
             let key = tenant.key;
             self.registry
                 .write(move |conn| Box::pin(async move { tenants::finish_drop(conn, key, now_ms).await }))

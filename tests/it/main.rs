@@ -9,6 +9,7 @@ mod anomalies;
 mod auth;
 mod cli;
 mod durability;
+mod exports;
 mod exposure;
 mod external;
 mod formats;

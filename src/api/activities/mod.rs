@@ -1,3 +1,4 @@
-//! Activities in.
+//! Activities in, and how one is described.
 
 pub mod ingest_activities;
+pub mod record;

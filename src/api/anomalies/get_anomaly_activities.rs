@@ -8,6 +8,7 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use serde::Deserialize;
 
+use crate::api::activities::record::Activity;
 use crate::api::body::Binary;
 use crate::api::caller::Caller;
 use crate::api::error::{ApiError, CallerErrors, ErrorBody};
@@ -42,7 +43,7 @@ pub struct ActivitiesParams {
             status = 200, description = "The activities",
             content(
                 (String = "text/csv"),
-                (Vec<Object> = "application/json"),
+                (Vec<Activity> = "application/json"),
                 (String = "application/x-ndjson"),
                 (Binary = "application/vnd.apache.arrow.stream"),
                 (Binary = "application/vnd.apache.parquet"),

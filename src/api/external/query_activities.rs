@@ -11,6 +11,7 @@ use axum::response::Response;
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::api::activities::record::Activity;
 use crate::api::body::Binary;
 use crate::api::caller::Caller;
 use crate::api::error::{ApiError, ExternalCallerErrors, ExternalErrorBody};
@@ -53,7 +54,7 @@ pub struct QueryActivitiesParams {
             status = 200, description = "The activities, or zero bytes",
             content(
                 (String = "text/csv"),
-                (Vec<Object> = "application/json"),
+                (Vec<Activity> = "application/json"),
                 (String = "application/x-ndjson"),
                 (Binary = "application/vnd.apache.arrow.stream"),
                 (Binary = "application/vnd.apache.parquet"),

@@ -1,7 +1,9 @@
 //! The stages of an export: encode, compress, send; one loop.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
 use futures::{FutureExt, StreamExt};
 use tokio::sync::mpsc;
@@ -19,19 +21,48 @@ const CHUNK_BYTES: usize = 256 * 1024;
 const FIRST_CHUNK_BYTES: usize = 16 * 1024;
 
 /// From rows to the bytes of an answer: the encoder, then the compressor where there is one.
-pub(super) struct Pipe {
+pub(in crate::services) struct Pipe {
     encoder: Box<dyn BatchEncoder>,
     compressor: Option<Compressor>,
     /// Encoded bytes that have gone no further.
     encoded: Vec<u8>,
     /// The compressor may hold bytes back.
     unflushed: bool,
+    /// Encoded bytes so far, and how many there may be.
+    bytes: Arc<AtomicU64>,
+    max_bytes: u64,
 }
 
 impl Pipe {
     pub(super) fn new(form: ExportForm) -> Result<Self, ExportError> {
         let compressor = form.compression.map(Compressor::new).transpose().map_err(ExportError::Compress)?;
-        Ok(Self { encoder: form.format.encoder()?, compressor, encoded: Vec::new(), unflushed: false })
+        Ok(Self::with(form.format.encoder()?, compressor, u64::MAX))
+    }
+
+    /// A pipe for batches of other columns than those of activities, of `max_bytes` before compression at most.
+    pub(in crate::services) fn of_columns(
+        form: ExportForm,
+        schema: &SchemaRef,
+        max_bytes: u64,
+    ) -> Result<Self, ExportError> {
+        let compressor = form.compression.map(Compressor::new).transpose().map_err(ExportError::Compress)?;
+        Ok(Self::with(form.format.encoder_for(schema)?, compressor, max_bytes))
+    }
+
+    fn with(encoder: Box<dyn BatchEncoder>, compressor: Option<Compressor>, max_bytes: u64) -> Self {
+        Self { encoder, compressor, encoded: Vec::new(), unflushed: false, bytes: Arc::default(), max_bytes }
+    }
+
+    /// Counts the bytes before compression that have left.
+    pub(super) fn bytes(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.bytes)
+    }
+
+    /// Counts what is about to leave.
+    fn count(&mut self) -> Result<(), ExportError> {
+        let more = self.encoded.len() as u64;
+        let bytes = self.bytes.fetch_add(more, Ordering::AcqRel) + more;
+        if bytes > self.max_bytes { Err(ExportError::TooLarge(self.max_bytes)) } else { Ok(()) }
     }
 
     /// Whether rows that were encoded have not left.
@@ -41,6 +72,7 @@ impl Pipe {
 
     /// What is encoded so far. Compression may hold the end of it back, unless `flush`.
     fn chunk(&mut self, flush: bool) -> Result<Bytes, ExportError> {
+        self.count()?;
         let Some(compressor) = &mut self.compressor else {
             let room = Vec::with_capacity(CHUNK_BYTES + CHUNK_BYTES / 4);
             return Ok(std::mem::replace(&mut self.encoded, room).into());
@@ -55,6 +87,7 @@ impl Pipe {
     /// The rest, with the end marks of format and compression: a reader takes what has them for whole.
     fn finish(&mut self) -> Result<Bytes, ExportError> {
         self.encoder.finish(&mut self.encoded)?;
+        self.count()?;
         let Some(compressor) = &mut self.compressor else { return Ok(std::mem::take(&mut self.encoded).into()) };
         compressor.write(&self.encoded).and_then(|()| compressor.finish()).map_err(ExportError::Compress)?;
         Ok(compressor.take().into())

@@ -4,6 +4,7 @@
 mod anomaly;
 mod demo;
 mod export;
+mod exports;
 mod ingest;
 mod lake;
 mod source;

@@ -74,6 +74,16 @@ async fn wrong_calls_exit_2_and_print_on_stderr_only() {
         &["ingest", "--tenant", "5618", "--on-error", "ignore", "-"],
         &["anomaly", "show", "--tenant", "5618"],
         &["export", "--tenant", "5618", "--anomaly", "1", "--format", "xlsx"],
+        &["exports", "create", "--tenant", "5618"],
+        &["exports", "create", "--tenant", "5618", "--anomaly", "1", "--sql", "select 1"],
+        &["exports", "create", "--tenant", "5618", "--anomaly", "1", "--param", "1=2"],
+        &["exports", "create", "--tenant", "5618", "--anomaly", "1", "--format", "xlsx"],
+        &["exports", "download", "--tenant", "5618"],
+        &["sql", "--tenant", "5618", "select 1", "--param", "1"],
+        &["sql", "--tenant", "5618", "select 1", "--param", "2=x"],
+        &["sql", "--tenant", "5618", "select 1", "--timeout", "20"],
+        &["sql", "--tenant", "5618", " ; -- nothing"],
+        &["sql", "select 1"],
         &["audit"],
         &["completions", "nosh"],
         &["serve", "--listen", "0.0.0.0:0"],
@@ -83,7 +93,7 @@ async fn wrong_calls_exit_2_and_print_on_stderr_only() {
         lake.run(wrong).await.refused(2);
     }
     // Without a verb there is nothing wrong to name; the help is shown.
-    for group in [&[][..], &["tenant"], &["user"], &["token"], &["anomaly"]] {
+    for group in [&[][..], &["tenant"], &["user"], &["token"], &["anomaly"], &["exports"]] {
         let ran = lake.run(group).await;
         assert_eq!((ran.code, &*ran.stdout), (Some(2), ""), "{group:?}");
         assert!(ran.stderr.contains("Usage: anomalake"), "{ran:?}");

@@ -2,6 +2,7 @@
 
 mod crash;
 mod kill_evidence;
+mod kill_export;
 mod kill_watch;
 mod serve;
 mod upkeep;

@@ -117,7 +117,7 @@ impl ProcessDir {
         let (settings, tenant) =
             (json!({ "anomalousActivity": true, "availabilityDelayMs": 0 }), format!("/control/tenants/{id}"));
         control.send("PATCH", &tenant, settings.to_string()).await.expect(200);
-        let token = json!({ "scopes": "activities:write,anomalies:write,uci:write,alerts:read" });
+        let token = json!({ "scopes": "activities:write,anomalies:write,uci:write,alerts:read,sql:read" });
         let made = control.post_json(&format!("{tenant}/tokens"), &token).await.expect(201).json();
         made["token"].as_str().unwrap().to_owned()
     }

@@ -193,6 +193,19 @@ impl TestServer {
         found.iter().filter(|path| path.to_string_lossy().contains("/evidence/") && path.is_file()).count()
     }
 
+    /// The folder of all tenants' saved exports.
+    pub(crate) fn exports_folder(&self) -> PathBuf {
+        self.dir.path().join("exports")
+    }
+
+    /// Files of saved exports, in use or not.
+    pub(crate) fn export_files(&self) -> Vec<PathBuf> {
+        let mut found = Vec::new();
+        walk(&self.exports_folder(), &mut found);
+        found.retain(|path| path.is_file());
+        found
+    }
+
     /// Data files of all tenants' activities, committed or not, and whatever waits in the staging folder.
     pub(crate) fn stored_files(&self) -> Vec<PathBuf> {
         let mut found = Vec::new();

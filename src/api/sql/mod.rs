@@ -1,0 +1,3 @@
+//! Statements over a tenant's tables.
+
+pub mod run_sql;

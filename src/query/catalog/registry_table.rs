@@ -1,0 +1,255 @@
+//! A table of the registry: rows of one tenant, read in pages while they are needed.
+
+use std::fmt;
+use std::sync::Arc;
+
+use arrow::array::{
+    ArrayRef, BooleanArray, Float64Array, Int64Array, ListBuilder, RecordBatch, StringBuilder, StringViewArray,
+    TimestampMillisecondArray,
+};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use async_trait::async_trait;
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::DataFusionError;
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::logical_expr::{BinaryExpr, Expr, Operator, TableProviderFilterPushDown, TableType};
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
+use datafusion::scalar::ScalarValue;
+use sqlx::sqlite::SqliteRow;
+use sqlx::{AssertSqlSafe, Row};
+
+use super::activities::time_type;
+use super::describe::{ColumnKind, RegistryColumn};
+use crate::domain::tenant::TenantKey;
+use crate::registry::Registry;
+
+/// Rows read at a time.
+const PAGE_ROWS: i64 = 1_000;
+
+/// What a table of the registry is made of. The texts are parts of a statement and are ours.
+#[derive(Debug)]
+pub(super) struct Definition {
+    /// Name of the table.
+    pub(super) name: &'static str,
+    /// What it holds, for people.
+    pub(super) meaning: &'static str,
+    /// `FROM …`: tables and their joins. The first is called `r` and has `tenant_id` and `incarnation`.
+    pub(super) from: &'static str,
+    /// A whole number, unique within the tenant and indexed with it, by which pages follow each other.
+    pub(super) key: &'static str,
+    /// The columns.
+    pub(super) columns: &'static [RegistryColumn],
+}
+
+impl Definition {
+    pub(super) fn schema(&self) -> SchemaRef {
+        let field = |column: &RegistryColumn| Field::new(column.name, data_type(column.kind), column.nullable);
+        Arc::new(Schema::new(self.columns.iter().map(field).collect::<Vec<_>>()))
+    }
+}
+
+fn data_type(kind: ColumnKind) -> DataType {
+    match kind {
+        ColumnKind::Integer => DataType::Int64,
+        ColumnKind::Double => DataType::Float64,
+        ColumnKind::Boolean => DataType::Boolean,
+        ColumnKind::Text => DataType::Utf8View,
+        ColumnKind::Time => time_type(),
+        ColumnKind::Texts => DataType::List(Arc::new(Field::new_list_field(DataType::Utf8, true))),
+    }
+}
+
+/// The table for one tenant.
+pub(super) struct RegistryTable {
+    definition: &'static Definition,
+    registry: Arc<Registry>,
+    tenant: TenantKey,
+    schema: SchemaRef,
+}
+
+impl fmt::Debug for RegistryTable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RegistryTable").field("name", &self.definition.name).finish_non_exhaustive()
+    }
+}
+
+impl RegistryTable {
+    pub(super) fn new(definition: &'static Definition, registry: Arc<Registry>, tenant: TenantKey) -> Self {
+        Self { definition, registry, tenant, schema: definition.schema() }
+    }
+
+    /// A comparison that the registry makes itself.
+    fn wanted(&self, filter: &Expr) -> Option<Wanted> {
+        let Expr::BinaryExpr(BinaryExpr { left, op: Operator::Eq, right }) = filter else { return None };
+        let (Expr::Column(column), Expr::Literal(value, _)) = (left.as_ref(), right.as_ref()) else { return None };
+        let place = self.definition.columns.iter().position(|known| known.name == column.name)?;
+        let value = match value {
+            ScalarValue::Int64(Some(number)) => Value::Integer(*number),
+            other => Value::Text(other.try_as_str().flatten()?.to_owned()),
+        };
+        Some(Wanted { place, value })
+    }
+}
+
+#[derive(Debug, Clone)]
+enum Value {
+    Integer(i64),
+    Text(String),
+}
+
+#[derive(Debug, Clone)]
+struct Wanted {
+    place: usize,
+    value: Value,
+}
+
+#[async_trait]
+impl TableProvider for RegistryTable {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    fn supports_filters_pushdown(
+        &self,
+        filters: &[&Expr],
+    ) -> Result<Vec<TableProviderFilterPushDown>, DataFusionError> {
+        let each = filters.iter().map(|filter| match self.wanted(filter) {
+            Some(_) => TableProviderFilterPushDown::Exact,
+            None => TableProviderFilterPushDown::Unsupported,
+        });
+        Ok(each.collect())
+    }
+
+    async fn scan(
+        &self,
+        _: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
+        let pages = Pages {
+            definition: self.definition,
+            registry: Arc::clone(&self.registry),
+            tenant: self.tenant,
+            schema: Arc::clone(&self.schema),
+            filters: filters.iter().filter_map(|filter| self.wanted(filter)).collect(),
+            limit: limit.map(|limit| i64::try_from(limit).unwrap_or(i64::MAX)),
+        };
+        let plan =
+            StreamingTableExec::try_new(Arc::clone(&self.schema), vec![Arc::new(pages)], projection, [], false, limit)?;
+        Ok(Arc::new(plan))
+    }
+}
+
+/// One scan.
+#[derive(Clone)]
+struct Pages {
+    definition: &'static Definition,
+    registry: Arc<Registry>,
+    tenant: TenantKey,
+    schema: SchemaRef,
+    filters: Vec<Wanted>,
+    limit: Option<i64>,
+}
+
+impl fmt::Debug for Pages {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pages")
+            .field("table", &self.definition.name)
+            .field("filters", &self.filters)
+            .finish_non_exhaustive()
+    }
+}
+
+impl PartitionStream for Pages {
+    fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    fn execute(&self, _: Arc<TaskContext>) -> SendableRecordBatchStream {
+        // The state is the last key read; none after the last page.
+        let pages = futures::stream::try_unfold((self.clone(), Some(i64::MIN)), |(scan, after)| async move {
+            let Some(after) = after else { return Ok(None) };
+            let rows = scan.page(after).await.map_err(|error| DataFusionError::External(Box::new(error)))?;
+            let is_last = i64::try_from(rows.len()).unwrap_or(i64::MAX) < scan.page_rows();
+            let next = match rows.last() {
+                Some(row) if !is_last => {
+                    Some(row.try_get::<i64, _>(0).map_err(|e| DataFusionError::External(Box::new(e)))?)
+                }
+                _ => None,
+            };
+            let batch = scan.batch(&rows).map_err(|error| DataFusionError::External(Box::new(error)))??;
+            Ok(Some((batch, (scan, next))))
+        });
+        Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&self.schema), pages))
+    }
+}
+
+impl Pages {
+    fn page_rows(&self) -> i64 {
+        self.limit.map_or(PAGE_ROWS, |limit| limit.clamp(1, PAGE_ROWS))
+    }
+
+    async fn page(&self, after: i64) -> Result<Vec<SqliteRow>, crate::registry::RegistryError> {
+        let Definition { from, key, columns, .. } = self.definition;
+        let selected: String = columns.iter().map(|column| format!(", {}", column.expression)).collect();
+        let filters: String =
+            self.filters.iter().map(|wanted| format!(" AND {} = ?", columns[wanted.place].expression)).collect();
+        let statement = format!(
+            "SELECT {key}{selected} FROM {from} WHERE r.tenant_id = ? AND r.incarnation = ? AND {key} > ?{filters} ORDER BY {key} LIMIT ?"
+        );
+        let mut query =
+            sqlx::query(AssertSqlSafe(statement)).bind(self.tenant.id.get()).bind(self.tenant.incarnation).bind(after);
+        for wanted in &self.filters {
+            query = match &wanted.value {
+                Value::Integer(number) => query.bind(*number),
+                Value::Text(text) => query.bind(text.clone()),
+            };
+        }
+        let mut connection = self.registry.read().await?;
+        Ok(query.bind(self.page_rows()).fetch_all(&mut *connection).await?)
+    }
+
+    fn batch(&self, rows: &[SqliteRow]) -> Result<Result<RecordBatch, DataFusionError>, sqlx::Error> {
+        let columns = self.definition.columns.iter().enumerate().map(|(place, column)| {
+            // The key comes first.
+            read_column(rows, place + 1, column.kind)
+        });
+        let columns = columns.collect::<Result<Vec<_>, _>>()?;
+        Ok(RecordBatch::try_new(Arc::clone(&self.schema), columns).map_err(Into::into))
+    }
+}
+
+fn read_column(rows: &[SqliteRow], place: usize, kind: ColumnKind) -> Result<ArrayRef, sqlx::Error> {
+    fn all<'r, T>(rows: &'r [SqliteRow], place: usize) -> Result<Vec<Option<T>>, sqlx::Error>
+    where
+        T: sqlx::Decode<'r, sqlx::Sqlite> + sqlx::Type<sqlx::Sqlite>,
+    {
+        rows.iter().map(|row| row.try_get(place)).collect()
+    }
+    Ok(match kind {
+        ColumnKind::Integer => Arc::new(Int64Array::from(all::<i64>(rows, place)?)),
+        ColumnKind::Double => Arc::new(Float64Array::from(all::<f64>(rows, place)?)),
+        ColumnKind::Boolean => Arc::new(BooleanArray::from(all::<bool>(rows, place)?)),
+        ColumnKind::Text => Arc::new(StringViewArray::from(all::<&str>(rows, place)?)),
+        ColumnKind::Time => Arc::new(TimestampMillisecondArray::from(all::<i64>(rows, place)?).with_timezone("UTC")),
+        ColumnKind::Texts => {
+            let mut lists = ListBuilder::new(StringBuilder::new());
+            for list in all::<&str>(rows, place)? {
+                match list.map(serde_json::from_str::<Vec<String>>).transpose() {
+                    Ok(list) => lists.append_option(list.map(|list| list.into_iter().map(Some))),
+                    Err(error) => {
+                        return Err(sqlx::Error::ColumnDecode { index: place.to_string(), source: Box::new(error) });
+                    }
+                }
+            }
+            Arc::new(lists.finish())
+        }
+    })
+}

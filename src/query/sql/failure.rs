@@ -1,0 +1,120 @@
+//! Why a statement that was fine did not come to its end.
+
+use std::io::ErrorKind;
+
+use arrow::error::ArrowError;
+use datafusion::common::DataFusionError;
+
+use super::scrub;
+use super::statement::first_line;
+use crate::query::limits::{Limit, LimitsMet};
+
+/// Failure of a statement while it ran.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// It ran into a limit.
+    #[error("the statement ran into a limit: {0:?}")]
+    Limit(Limit),
+    /// A value of the data does not suit it: a division by zero, a text that is no number.
+    #[error("the statement failed: {0}")]
+    Statement(String),
+    /// A file was replaced while it was read; a second try finds the new one.
+    #[error("a file was replaced while it was read")]
+    Replaced(#[source] DataFusionError),
+    /// The lake, the disk or the engine failed.
+    #[error("the statement could not be carried out")]
+    Engine(#[source] DataFusionError),
+}
+
+impl Failure {
+    /// What an error of the engine means.
+    #[must_use]
+    pub fn of(error: DataFusionError, met: &LimitsMet) -> Self {
+        let limit = met.last();
+        if let (Some(Limit::Value), DataFusionError::Execution(_)) = (limit, error.find_root()) {
+            return Self::Limit(Limit::Value);
+        }
+        if is_exhausted(&error) {
+            return Self::Limit(limit.unwrap_or(Limit::Memory));
+        }
+        if is_storage(&error, |kind| kind == ErrorKind::NotFound) {
+            return Self::Replaced(error);
+        }
+        if is_of_statement(&error) {
+            return Self::Statement(scrub::message(&first_line(&error)));
+        }
+        Self::Engine(error)
+    }
+}
+
+fn is_exhausted(error: &DataFusionError) -> bool {
+    matches!(error.find_root(), DataFusionError::ResourcesExhausted(_))
+        || is_storage(error, |kind| kind == ErrorKind::QuotaExceeded)
+}
+
+/// Whether an I/O error of this kind lies below.
+fn is_storage(error: &DataFusionError, is_meant: fn(ErrorKind) -> bool) -> bool {
+    let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(cause) = next {
+        if cause.downcast_ref::<std::io::Error>().is_some_and(|io| is_meant(io.kind())) {
+            return true;
+        }
+        if let Some(ArrowError::IoError(_, io)) = cause.downcast_ref() {
+            return is_meant(io.kind());
+        }
+        if matches!(cause.downcast_ref(), Some(object_store::Error::NotFound { .. })) {
+            return is_meant(ErrorKind::NotFound);
+        }
+        next = cause.source();
+    }
+    false
+}
+
+/// Whether the values that the statement works on are at fault, and not what keeps them.
+fn is_of_statement(error: &DataFusionError) -> bool {
+    match error.find_root() {
+        DataFusionError::ArrowError(arrow, _) => matches!(
+            arrow.as_ref(),
+            ArrowError::CastError(_)
+                | ArrowError::ParseError(_)
+                | ArrowError::ComputeError(_)
+                | ArrowError::DivideByZero
+                | ArrowError::ArithmeticOverflow(_)
+                | ArrowError::InvalidArgumentError(_)
+        ),
+        DataFusionError::Execution(_) | DataFusionError::Plan(_) | DataFusionError::NotImplemented(_) => true,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(error: DataFusionError, limit: Option<Limit>) -> Failure {
+        let met = LimitsMet::default();
+        if let Some(limit) = limit {
+            met.note(limit);
+        }
+        Failure::of(error, &met)
+    }
+
+    #[test]
+    fn limits_statements_and_storage_are_told_apart() {
+        let exhausted = || DataFusionError::ResourcesExhausted("x".to_owned()).context("y");
+        assert!(matches!(of(exhausted(), Some(Limit::TenantMemory)), Failure::Limit(Limit::TenantMemory)));
+        let full = || DataFusionError::from(std::io::Error::from(ErrorKind::QuotaExceeded));
+        assert!(matches!(of(full(), Some(Limit::TempDisk)), Failure::Limit(Limit::TempDisk)));
+        let arrow = |error| DataFusionError::ArrowError(Box::new(error), None);
+        assert!(matches!(of(arrow(ArrowError::DivideByZero), None), Failure::Statement(_)));
+        let spill = ArrowError::IoError("x".to_owned(), ErrorKind::QuotaExceeded.into());
+        assert!(matches!(of(arrow(spill), Some(Limit::TempDisk)), Failure::Limit(Limit::TempDisk)));
+        // A refusal that was answered by spilling is no failure.
+        assert!(matches!(of(arrow(ArrowError::DivideByZero), Some(Limit::Memory)), Failure::Statement(_)));
+        let gone = object_store::Error::NotFound { path: "p".to_owned(), source: "x".into() };
+        assert!(matches!(of(DataFusionError::ObjectStore(Box::new(gone)), None), Failure::Replaced(_)));
+        let damaged = parquet::errors::ParquetError::General("x".to_owned());
+        assert!(matches!(of(DataFusionError::ParquetError(Box::new(damaged)), None), Failure::Engine(_)));
+        assert!(matches!(of(full(), None), Failure::Limit(_)));
+    }
+}
