@@ -33,6 +33,10 @@ impl Default for LakeOptions {
     }
 }
 
+/// Tables that stay open though nobody uses them. Each costs some hundred KiB, and opening one again some
+/// milliseconds: thousands of tenants that are asked now and then must not add up.
+const MOST_OPEN: usize = 256;
+
 type Slot = Arc<OnceCell<Arc<ActivityTable>>>;
 
 /// All tenants' tables of one data directory.
@@ -141,7 +145,10 @@ impl Lake {
                 .map(Arc::new)
             })
             .await?;
-        Ok(Arc::clone(opened))
+        let opened = Arc::clone(opened);
+        drop(slot);
+        self.close_beyond(MOST_OPEN);
+        Ok(opened)
     }
 
     /// The newest version that the tenant's table has published; none while it is not open.
@@ -222,6 +229,21 @@ impl Lake {
         open.len()
     }
 
+    /// Closes the tables that were not used for longest while more than so many are open and nobody holds them.
+    fn close_beyond(&self, most: usize) {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(excess) = open.len().checked_sub(most).filter(|excess| *excess > 0) else { return };
+        let idle = |slot: &Slot| {
+            let table = slot.get().filter(|table| Arc::strong_count(slot) == 1 && Arc::strong_count(table) == 1)?;
+            Some(table.idle_for())
+        };
+        let mut unused: Vec<_> = open.iter().filter_map(|(tenant, slot)| Some((idle(slot)?, *tenant))).collect();
+        unused.sort_unstable_by(|a, b| b.cmp(a));
+        for (_, tenant) in unused.into_iter().take(excess) {
+            open.remove(&tenant);
+        }
+    }
+
     /// Number of open tables.
     #[must_use]
     pub fn open_tables(&self) -> usize {
@@ -281,5 +303,33 @@ async fn remove_folder(folder: PathBuf) -> Result<(), LakeError> {
     match tokio::task::spawn_blocking(move || std::fs::remove_dir_all(folder)).await? {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::tenant::TenantId;
+    use crate::lake::testing;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn beyond_the_most_the_tables_used_least_lately_are_closed_but_not_those_in_use() {
+        let dir = tempfile::tempdir().unwrap();
+        let (lake, _) = testing::lake(&dir);
+        let key = |id| TenantKey { id: TenantId::try_from(id).unwrap(), incarnation: 1 };
+        let held = lake.table(key(1)).await.unwrap();
+        for id in 2..=5 {
+            lake.table(key(id)).await.unwrap();
+        }
+        // Used again, so that it is not the oldest any more.
+        let _ = lake.table(key(2)).await.unwrap().snapshot();
+        lake.close_beyond(3);
+        let open = |id| lake.published_version(key(id)).is_some();
+        assert_eq!([1, 2, 3, 4, 5].map(open), [true, true, false, false, true]);
+        lake.close_beyond(0);
+        assert_eq!(lake.open_tables(), 1, "the one in use");
+        drop(held);
+        lake.close_beyond(0);
+        assert_eq!(lake.open_tables(), 0);
     }
 }

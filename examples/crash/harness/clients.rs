@@ -36,6 +36,21 @@ pub(super) async fn ingest(api: Api, ledger: Ledger, seed: u64) {
     }
 }
 
+/// Sorting, retention and vacuum by hand, one after the other.
+pub(super) async fn keep_up(control: Api, ledger: Ledger) {
+    loop {
+        for command in ["compact", "retain", "vacuum"] {
+            let path = format!("/control/tenants/5618/lake/{command}");
+            let Ok(answer) = control.try_send("POST", &path, "").await else { return };
+            // An answer that breaks off has no such line.
+            match answer.text().lines().last() {
+                Some("{\"end\":{\"error\":null}}") => ledger.books().upkeep += 1,
+                _ => ledger.accuse(format!("{command} was answered {}: {}", answer.status, answer.text())),
+            }
+        }
+    }
+}
+
 /// Anomalies and exports of their activities.
 pub(super) async fn investigate(api: Api, ledger: Ledger, seed: u64) {
     let mut chance = Seeded::new(seed);

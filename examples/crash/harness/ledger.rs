@@ -9,9 +9,6 @@ use serde_json::json;
 use crate::support::DAY_MS;
 use crate::support::records::{Seeded, ndjson};
 
-/// Days that a tenant keeps its activities; older rows may be there or not.
-pub(super) const RETENTION_DAYS: i64 = 100;
-
 /// One request as its client knows it.
 #[derive(Debug, Clone)]
 pub(super) struct Sent {
@@ -19,11 +16,16 @@ pub(super) struct Sent {
     pub(super) user: String,
     pub(super) names: Vec<String>,
     pub(super) body: String,
-    /// Its rows are older than the retention: they may be dropped at any time.
-    pub(super) expiring: bool,
     /// The first good answer.
     pub(super) answer: Option<Bytes>,
     in_flight: bool,
+}
+
+/// The row of a day that was stored long ago, and goes when the tenant's retention gets short enough.
+#[derive(Debug, Clone)]
+pub(super) struct Old {
+    pub(super) name: String,
+    pub(super) age_days: i64,
 }
 
 /// An anomaly of a user that was acknowledged.
@@ -37,6 +39,9 @@ pub(super) struct Anomaly {
 pub(super) struct Books {
     pub(super) sent: Vec<Sent>,
     pub(super) anomalies: Vec<Anomaly>,
+    pub(super) old: Vec<Old>,
+    /// The shortest that the tenant has been told to keep activities.
+    pub(super) retention_days: i64,
     pub(super) exports: u64,
     pub(super) refused: u64,
     pub(super) upkeep: u64,
@@ -95,12 +100,10 @@ impl Ledger {
     fn make(&self, number: usize, chance: &mut Seeded) -> Sent {
         let user = format!("user-{}", chance.below(8));
         let names: Vec<String> = (0..=chance.below(6)).map(|row| format!("{number}-{row}")).collect();
-        let expiring = chance.below(10) == 0;
-        let day = i64::try_from(chance.below(3)).unwrap() + if expiring { RETENTION_DAYS + 5 } else { 0 };
-        let time = self.now_ms - day * DAY_MS;
+        let time = self.now_ms - i64::try_from(chance.below(3)).unwrap() * DAY_MS;
         let record = |name: &String| json!({ "timeStamp": time, "user": user, "fileName": name, "activityId": name, "city": "x".repeat(200) });
         let body = ndjson(&names.iter().map(record).collect::<Vec<_>>());
-        Sent { key: format!("key-{number}"), user, names, body, expiring, answer: None, in_flight: false }
+        Sent { key: format!("key-{number}"), user, names, body, answer: None, in_flight: false }
     }
 
     /// A request got this answer, or none.
@@ -118,6 +121,11 @@ impl Ledger {
         self.books().violations.push(what);
     }
 
+    /// Rows of days that retention has dropped so far.
+    pub(super) fn dropped(&self, stored: &BTreeMap<String, usize>) -> usize {
+        self.books().old.iter().filter(|old| !stored.contains_key(&old.name)).count()
+    }
+
     /// All clients are gone; tells how many requests wait for an answer.
     pub(super) fn settle(&self) -> usize {
         let mut books = self.books();
@@ -129,18 +137,26 @@ impl Ledger {
     pub(super) fn compare(&self, stored: &BTreeMap<String, usize>) -> Damage {
         let mut damage = Damage::default();
         let mut known = 0;
-        for sent in &self.books().sent {
+        let books = self.books();
+        for sent in &books.sent {
             let counts: Vec<usize> = sent.names.iter().map(|name| stored.get(name).copied().unwrap_or(0)).collect();
             known += counts.iter().filter(|count| **count > 0).count();
             let absent = counts.iter().filter(|count| **count == 0).count();
             damage.duplicated += counts.iter().filter(|count| **count > 1).count();
-            if absent > 0 && !sent.expiring {
+            if absent > 0 {
                 match sent.answer {
                     Some(_) => damage.lost += absent,
                     None if absent < counts.len() => damage.torn += absent,
                     None => {}
                 }
             }
+        }
+        for old in &books.old {
+            let count = stored.get(&old.name).copied().unwrap_or(0);
+            known += usize::from(count > 0);
+            damage.duplicated += usize::from(count > 1);
+            // A day more: it counts from the end of its day.
+            damage.lost += usize::from(count == 0 && old.age_days + 1 < books.retention_days);
         }
         damage.unknown = stored.len() - known;
         damage

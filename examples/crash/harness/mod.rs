@@ -1,27 +1,35 @@
-//! kill -9 of the real binary, again and again, while clients write, investigate and export.
+//! kill -9 of the real binary, again and again, while clients write, investigate and export, days are sorted, old
+//! ones dropped and files vacuumed.
 //!
 //! The clients keep a ledger of what they were answered. After each restart everything is read back and compared:
 //! nothing acknowledged is missing, nothing is there twice, no request is there in part, exports hold exactly
-//! what is stored. Requests without an answer are repeated with their key, also across restarts.
+//! what is stored, and `lake check --deep` finds no damage. Requests without an answer are repeated with
+//! their key, also across restarts.
 
 mod clients;
 mod ledger;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 use std::time::SystemTime;
 
+use anomalake::cli::owner::Owner;
+use anomalake::domain::clock::ManualClock;
+use anomalake::services::settings::ServerSettings;
 use serde_json::json;
+use tokio::process::Command;
 
+use crate::support::DAY_MS;
 use crate::support::api::Api;
-use crate::support::process::{ProcessDir, TestProcess};
-use crate::support::records::Seeded;
+use crate::support::process::{ProcessDir, TestProcess, binary};
+use crate::support::records::{Seeded, activity, ndjson};
 use crate::support::wait::until;
 
 pub(crate) use ledger::Damage;
-use ledger::Ledger;
+use ledger::{Ledger, Old};
 
-/// Upkeep as busy as it can be, and commits as fast as they come.
+/// Commits as fast as they come.
 const SETTINGS: &str = "commit-interval = \"0s\"\n";
 
 /// How hard to try.
@@ -49,6 +57,8 @@ pub(crate) struct Report {
     pub(crate) anomalies: usize,
     pub(crate) exports: u64,
     pub(crate) upkeep: u64,
+    pub(crate) dropped_days: usize,
+    pub(crate) checks: u64,
     pub(crate) damage: Damage,
     pub(crate) violations: Vec<String>,
     /// Where the data is left when something was wrong.
@@ -66,7 +76,8 @@ impl fmt::Display for Report {
         writeln!(f, "kill -9 cycles {}, of them while starting {}", self.cycles, self.kills_at_start)?;
         writeln!(f, "requests {}, repeated with their key {}", self.requests, self.repeated)?;
         writeln!(f, "acknowledged requests {}, rows {}", self.answered, self.acknowledged_rows)?;
-        writeln!(f, "anomalies {}, exports {}, upkeep by hand {}", self.anomalies, self.exports, self.upkeep)?;
+        writeln!(f, "anomalies {}, exports {}", self.anomalies, self.exports)?;
+        writeln!(f, "upkeep by hand {}, days dropped {}, deep checks {}", self.upkeep, self.dropped_days, self.checks)?;
         writeln!(f, "refused for now {}", self.refused)?;
         let Damage { lost, duplicated, torn, unknown } = self.damage;
         write!(f, "rows lost {lost}, duplicated {duplicated}, torn {torn}, unknown {unknown}")?;
@@ -91,17 +102,25 @@ struct Run {
     report: Report,
 }
 
+/// Days that were stored long ago, the youngest of this age.
+const OLD_DAYS: i64 = 110;
+
+/// When they were stored, days ago: long enough that no anomaly may ask for them any more.
+const STORED_DAYS_AGO: i64 = 40;
+
 /// Runs until the last cycle or the first broken promise.
 pub(crate) async fn run(plan: Plan) -> Report {
     let dir = ProcessDir::with(SETTINGS, "warn");
+    let now = SystemTime::UNIX_EPOCH.elapsed().unwrap();
+    let now_ms = i64::try_from(now.as_millis()).unwrap();
+    let ledger = Ledger::new(now_ms);
+    let token = prefill(&dir, &ledger, now_ms, i64::try_from(plan.cycles).unwrap() + 5).await;
     let process = dir.serve().await;
-    let token = dir.tenant().await;
     let all = json!({ "from": 0, "to": "2200-01-01T00:00:00Z", "where": "true" });
     let made = process.api(&token).post_json("/api/v1/anomalies", &all).await.expect(201);
-    let now = SystemTime::UNIX_EPOCH.elapsed().unwrap();
     let run = Run {
         plan,
-        ledger: Ledger::new(i64::try_from(now.as_millis()).unwrap()),
+        ledger,
         chance: Seeded::new(plan.seed),
         token,
         everything: made.json()["id"].as_i64().unwrap(),
@@ -109,6 +128,30 @@ pub(crate) async fn run(plan: Plan) -> Report {
         dir,
     };
     run.cycles(process).await
+}
+
+/// Makes the tenant, and days with a row each, as of long ago. Returns the tenant's token.
+async fn prefill(dir: &ProcessDir, ledger: &Ledger, now_ms: i64, days: i64) -> String {
+    let then = Arc::new(ManualClock::new(now_ms - STORED_DAYS_AGO * DAY_MS));
+    let owner = Owner::take(&dir.data(), ServerSettings::default(), then).await.unwrap();
+    let token = dir.tenant().await;
+    let old = (OLD_DAYS..OLD_DAYS + days).map(|age_days| Old { name: format!("old-{age_days}"), age_days });
+    let old: Vec<Old> = old.collect();
+    let record = |old: &Old| activity(now_ms - old.age_days * DAY_MS, "old", &old.name);
+    let records: Vec<_> = old.iter().map(record).collect();
+    dir.control().with("anomalake-tenant", "5618").ingest(ndjson(&records)).await.expect(200);
+    ledger.books().old = old;
+    shorten_retention(dir, ledger, OLD_DAYS + days + 1).await;
+    owner.release().await;
+    token
+}
+
+/// Tells the tenant how long to keep its activities.
+async fn shorten_retention(dir: &ProcessDir, ledger: &Ledger, days: i64) {
+    // Before it is told, for it may be obeyed and not answered.
+    ledger.books().retention_days = days;
+    let change = json!({ "activityRetentionMs": days * DAY_MS });
+    dir.control().send("PATCH", "/control/tenants/5618", change.to_string()).await.expect(200);
 }
 
 impl Run {
@@ -144,6 +187,9 @@ impl Run {
             .map(|n| tokio::spawn(clients::ingest(api.clone(), self.ledger.clone(), seed ^ n << 8)))
             .collect();
         clients.push(tokio::spawn(clients::investigate(api, self.ledger.clone(), seed)));
+        let shorter = self.ledger.books().retention_days - 1;
+        shorten_retention(&self.dir, &self.ledger, shorter).await;
+        clients.push(tokio::spawn(clients::keep_up(self.dir.control(), self.ledger.clone())));
         let enough = self.ledger.answered() + usize::try_from(1 + self.chance.below(40)).unwrap();
         let gone = |clients: &[tokio::task::JoinHandle<()>]| clients.iter().any(tokio::task::JoinHandle::is_finished);
         until("requests to be acknowledged", async || self.ledger.answered() >= enough || gone(&clients)).await;
@@ -179,6 +225,8 @@ impl Run {
             *stored.entry(name).or_default() += 1;
         }
         self.report.damage = self.ledger.compare(&stored);
+        self.report.dropped_days = self.ledger.dropped(&stored);
+        self.deep_check().await;
         let anomalies = self.ledger.books().anomalies.clone();
         for _ in 0..anomalies.len().min(3) {
             let anomaly = &anomalies[usize::try_from(self.chance.below(anomalies.len() as u64)).unwrap()];
@@ -190,6 +238,17 @@ impl Run {
             if names != self.ledger.of_user(&stored, &anomaly.user) {
                 self.ledger.accuse(format!("the evidence of {anomaly:?} is not what is stored: {names:?}"));
             }
+        }
+    }
+
+    async fn deep_check(&mut self) {
+        let mut check = Command::new(binary());
+        check.args(["lake", "check", "--deep", "--tenant", "5618", "--data-dir"]).arg(self.dir.data());
+        let found = check.output().await.unwrap();
+        self.report.checks += 1;
+        if !found.status.success() {
+            let told = [found.stdout, found.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
+            self.ledger.accuse(format!("lake check --deep, {}: {}", found.status, told.join("\n")));
         }
     }
 

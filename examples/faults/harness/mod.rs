@@ -111,7 +111,7 @@ impl fmt::Display for Summary {
             "requests {}, refused {}, of unknown outcome {}",
             self.requests, self.refused, self.unknown_outcomes
         )?;
-        writeln!(f, "acknowledged rows {}, each found once", self.acknowledged_rows)?;
+        writeln!(f, "acknowledged rows {}, each found once or expired", self.acknowledged_rows)?;
         writeln!(f, "evidence files {}, commits of upkeep {}", self.evidence_files, self.upkeep_commits)?;
         write!(f, "crashes inside a change {}, changes {}, trace {:016x}", self.crashes, self.changes, self.trace)
     }

@@ -10,4 +10,5 @@ async fn nothing_acknowledged_is_lost_or_stored_twice() {
     let report = harness::run(Plan { seed: 20_261_122, cycles: 5, clients: 4, report_every: 0 }).await;
     assert!(report.is_clean(), "{report}");
     assert!(report.repeated > 0 && report.exports > 0, "no request was interrupted: {report}");
+    assert!(report.upkeep > 0 && report.dropped_days > 0, "there was no upkeep: {report}");
 }
