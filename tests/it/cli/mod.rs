@@ -2,6 +2,8 @@
 //! that name.
 
 mod anomaly;
+mod backup;
+mod check;
 mod demo;
 mod export;
 mod ingest;
@@ -10,3 +12,4 @@ mod tenant;
 mod token;
 mod usage;
 mod user;
+mod user_data;
