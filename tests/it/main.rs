@@ -17,3 +17,4 @@ mod process;
 mod sources;
 mod support;
 mod system;
+mod upkeep;

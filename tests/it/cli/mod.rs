@@ -10,6 +10,7 @@ mod ingest;
 mod lake;
 mod tenant;
 mod token;
+mod upkeep;
 mod usage;
 mod user;
 mod user_data;

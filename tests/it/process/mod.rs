@@ -4,3 +4,4 @@ mod kill_drop;
 mod kill_evidence;
 mod kill_ingest;
 mod serve;
+mod upkeep;
