@@ -2,6 +2,8 @@
 //! that name.
 
 mod anomaly;
+mod backup;
+mod check;
 mod demo;
 mod export;
 mod exports;
@@ -15,3 +17,4 @@ mod upkeep;
 mod usage;
 mod user;
 mod watch;
+mod user_data;
