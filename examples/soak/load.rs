@@ -140,23 +140,23 @@ impl Load {
                     .api
                     .with("content-type", "application/x-ndjson")
                     .with("idempotency-key", format!("{seed}-{n}"));
-                self.answered(200, api.try_send("POST", "/api/v1/activities", body).await?)
+                answered(200, &api.try_send("POST", "/api/v1/activities", body).await?)
             }
             Operation::Export => {
                 let made = self.api.try_send("POST", "/api/v1/anomalies", recent.to_string()).await?;
-                let Some(id) = made.json()["id"].as_i64() else { return self.answered(201, made) };
+                let Some(id) = made.json()["id"].as_i64() else { return answered(201, &made) };
                 let body = json!({ "incident_id": id }).to_string();
                 let answer = self.api.try_send("POST", crate::support::api::QUERY, body).await?;
                 let whole = answer.header("anomalake-rows") == Some(&*answer.rows().len().to_string());
-                Ok(self.answered(200, answer)? && whole)
+                Ok(answered(200, &answer)? && whole)
             }
             Operation::Query => {
                 let made = self.newest_anomaly().await?;
                 let Some(id) = made else { return Ok(true) };
                 let path = format!("/api/v1/anomalies/{id}/activities?limit=100");
-                self.answered(200, self.api.try_send("GET", &path, "").await?)
+                answered(200, &self.api.try_send("GET", &path, "").await?)
             }
-            Operation::List => self.answered(200, self.api.try_send("GET", "/api/v1/anomalies?limit=100", "").await?),
+            Operation::List => answered(200, &self.api.try_send("GET", "/api/v1/anomalies?limit=100", "").await?),
         }
     }
 
@@ -165,13 +165,13 @@ impl Load {
         let page = self.api.try_send("GET", "/api/v1/anomalies?limit=1", "").await?;
         Ok(page.json()["anomalies"][0]["id"].as_i64())
     }
+}
 
-    fn answered(&self, status: u16, answer: crate::support::Answer) -> std::io::Result<bool> {
-        if answer.status == status {
-            return Ok(true);
-        }
-        Err(std::io::Error::other(format!("{}: {}", answer.status, answer.text())))
+fn answered(status: u16, answer: &crate::support::Answer) -> std::io::Result<bool> {
+    if answer.status == status {
+        return Ok(true);
     }
+    Err(std::io::Error::other(format!("{}: {}", answer.status, answer.text())))
 }
 
 fn now_ms() -> i64 {

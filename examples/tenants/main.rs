@@ -104,7 +104,7 @@ async fn idle(process: &TestProcess, watch: Duration) -> f64 {
     let usage = Usage::of(process.pid());
     let before = usage.cpu_time();
     tokio::time::sleep(watch).await;
-    (usage.cpu_time() - before).as_secs_f64() / watch.as_secs_f64() * 100.0
+    usage.cpu_time().saturating_sub(before).as_secs_f64() / watch.as_secs_f64() * 100.0
 }
 
 /// Times of the first questions to some tenants, ascending: half of them live, half of them evidence.

@@ -198,6 +198,7 @@ impl From<EraseError> for ApiError {
             EraseError::NoName => Self::bad_request("bad_value", "user", error.to_string()),
             EraseError::Tenant(error) => error.into(),
             EraseError::Registry(error) => error.into(),
+            EraseError::Index(error) => error.into(),
             EraseError::Lake(ref cause) if is_disk_full(cause) => {
                 let message = "the server's disk is full; the user is not erased to the end";
                 no_room("disk_full", message).with_cause(&error)

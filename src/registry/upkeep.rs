@@ -115,16 +115,19 @@ pub async fn old_anomalies(
     created_before_ms: i64,
 ) -> Result<i64, RegistryError> {
     let old = sqlx::query_scalar(
-        "SELECT COUNT(*) FROM anomalies WHERE tenant_id = ? AND incarnation = ? AND created_at_ms < ?",
+        "SELECT COUNT(*) FROM anomalies WHERE tenant_id = ? AND incarnation = ? AND created_at_ms < ?
+             AND id NOT IN (SELECT anomaly_id FROM uci_anomalies)",
     );
     Ok(old.bind(tenant.id.get()).bind(tenant.incarnation).bind(created_before_ms).fetch_one(conn).await?)
 }
 
 /// Statements that remove what has the age of an expired anomaly, each up to a number of rows. What refers to
 /// a row goes with it (`ON DELETE CASCADE`), or comes before it here. Parameters: tenant, incarnation,
-/// time of creation, rows.
+/// time of creation, rows. Impacts and resets are kept while they can count (wire contract of the index, section 2), which
+/// `registry::uci::retain` knows.
 const EXPIRE: [&str; 1] = ["DELETE FROM anomalies WHERE id IN (
          SELECT id FROM anomalies WHERE tenant_id = ?1 AND incarnation = ?2 AND created_at_ms < ?3
+           AND id NOT IN (SELECT anomaly_id FROM uci_anomalies)
          ORDER BY created_at_ms LIMIT ?4)"];
 
 /// Removes up to [`BATCH_ROWS`] anomalies created before a time, with their evidence and history. Returns how many

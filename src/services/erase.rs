@@ -47,6 +47,9 @@ pub enum EraseError {
     /// The registry failed.
     #[error(transparent)]
     Registry(#[from] RegistryError),
+    /// What the confidence index holds of the user could not be removed.
+    #[error(transparent)]
+    Index(#[from] super::uci::UciError),
     /// No secret could be made.
     #[error("the operating system gives no random bytes")]
     Randomness(#[from] getrandom::Error),
@@ -99,7 +102,8 @@ impl Services {
         dry_run: bool,
         meter: &Arc<Meter>,
     ) -> Result<EraseReport, EraseError> {
-        let (key, name) = (self.tenant(tenant).await?.key, user_key(user));
+        let tenant = self.tenant(tenant).await?;
+        let (key, name) = (tenant.key, user_key(user));
         if name.is_empty() {
             return Err(EraseError::NoName);
         }
@@ -116,6 +120,8 @@ impl Services {
         self.audit(begun).await?;
         let erased = self.erase_activities(key, target, meter).await?;
         let rows = self.erase_rows(key, name.clone(), mark.clone()).await?;
+        // The rows are gone; what is left is the name in rules of the index.
+        self.erase_uci_user(&tenant, &name).await?;
         let evidence = self.erase_evidence(key, &name, &rows.evidence_files, meter).await?;
         let mut report = report(erased, &rows, evidence);
         report.gone_from_ms = (erased.files > 0).then(|| self.clock.now_ms().saturating_add(KEEP_MS));

@@ -26,8 +26,9 @@ use object_store::{
 
 use anomalake::lake::durable_store::Syncer;
 
+use crate::support::seeded::Seeded;
+
 use super::namespace::{Namespace, PowerCut};
-use super::seeded::Seeded;
 use super::{Plan, Syncing};
 
 /// What becomes of an operation.
@@ -65,7 +66,7 @@ pub(super) struct Disk {
     plan: Plan,
     life: u64,
     root: PathBuf,
-    live: InMemory,
+    visible: InMemory,
     state: Mutex<State>,
 }
 
@@ -110,9 +111,9 @@ impl Disk {
         Arc::new(Self::with(plan, 0, root.to_owned(), InMemory::new(), Namespace::new()))
     }
 
-    fn with(plan: Plan, life: u64, root: PathBuf, live: InMemory, namespace: Namespace) -> Self {
+    fn with(plan: Plan, life: u64, root: PathBuf, visible: InMemory, namespace: Namespace) -> Self {
         let state = State { namespace, step: 0, tries: HashMap::new(), changes: 0, off: false, calm: false };
-        Self { plan, life, root, live, state: Mutex::new(state) }
+        Self { plan, life, root, visible, state: Mutex::new(state) }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -129,11 +130,11 @@ impl Disk {
                 End::Power(cut) => state.namespace.after(cut, self.plan.seed ^ self.life << 48),
             }
         };
-        let live = InMemory::new();
+        let visible = InMemory::new();
         for (path, content) in namespace.visible() {
-            live.put(&path, content.into()).await.unwrap();
+            visible.put(&path, content.into()).await.unwrap();
         }
-        Arc::new(Self::with(self.plan, self.life + 1, self.root.clone(), live, namespace))
+        Arc::new(Self::with(self.plan, self.life + 1, self.root.clone(), visible, namespace))
     }
 
     /// Says that the run goes on to its next step.
@@ -161,16 +162,11 @@ impl Disk {
 
     /// Puts a file where readers of the local file system find it. Their reads never fail.
     pub(super) async fn materialize(&self, path: &Path) -> Result<()> {
-        let content = self.live.get(path).await?.bytes().await?;
+        let content = self.visible.get(path).await?.bytes().await?;
         let target = self.root.join(path.as_ref());
         std::fs::create_dir_all(target.parent().unwrap()).unwrap();
         std::fs::write(target, content).unwrap();
         Ok(())
-    }
-
-    /// A folder for what need not last.
-    pub(super) fn scratch(&self) -> PathBuf {
-        std::env::temp_dir()
     }
 
     /// Changes tried so far.
@@ -232,7 +228,7 @@ impl Disk {
         if fate == Fate::FailedBefore {
             return failed();
         }
-        let written = self.live.put_opts(location, payload.clone(), opts).await?;
+        let written = self.visible.put_opts(location, payload.clone(), opts).await?;
         self.state().namespace.write(location, payload.into());
         if fate == Fate::Done { Ok(written) } else { failed() }
     }
@@ -243,8 +239,8 @@ impl Disk {
             return failed();
         }
         // The store in memory does not tell whether there was something.
-        self.live.head(location).await?;
-        self.live.delete(location).await?;
+        self.visible.head(location).await?;
+        self.visible.delete(location).await?;
         self.state().namespace.delete(location);
         if fate == Fate::Done { Ok(()) } else { failed() }
     }
@@ -285,12 +281,12 @@ impl ObjectStore for DiskStore {
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
         self.0.try_read("read", location.as_ref()).await?;
-        self.0.live.get_opts(location, options).await
+        self.0.visible.get_opts(location, options).await
     }
 
     async fn get_ranges(&self, location: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
         self.0.try_read("read", location.as_ref()).await?;
-        self.0.live.get_ranges(location, ranges).await
+        self.0.visible.get_ranges(location, ranges).await
     }
 
     fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
@@ -307,7 +303,7 @@ impl ObjectStore for DiskStore {
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
-        let listing = self.0.live.list(prefix);
+        let listing = self.0.visible.list(prefix);
         let (disk, prefix) = (Arc::clone(&self.0), prefix.map(ToString::to_string).unwrap_or_default());
         let checked = async move {
             match disk.try_read("list", &prefix).await {
@@ -320,7 +316,7 @@ impl ObjectStore for DiskStore {
 
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
         self.0.try_read("list", prefix.map_or("", Path::as_ref)).await?;
-        self.0.live.list_with_delimiter(prefix).await
+        self.0.visible.list_with_delimiter(prefix).await
     }
 
     async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
@@ -342,8 +338,8 @@ impl ObjectStore for DiskStore {
             RenameTargetMode::Create => CopyMode::Create,
             RenameTargetMode::Overwrite => CopyMode::Overwrite,
         };
-        self.0.live.copy_opts(from, to, CopyOptions::new().with_mode(mode)).await?;
-        self.0.live.delete(from).await?;
+        self.0.visible.copy_opts(from, to, CopyOptions::new().with_mode(mode)).await?;
+        self.0.visible.delete(from).await?;
         self.0.state().namespace.rename(from, to);
         if fate == Fate::Done { Ok(()) } else { failed() }
     }

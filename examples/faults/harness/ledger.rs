@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use anomalake::lake::writer::PendingAnswer;
 
+use crate::support::seeded::Seeded;
+
 use super::Summary;
 use super::disk::fnv;
-use super::seeded::Seeded;
 
 /// What a request was told last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -32,10 +32,11 @@ use anomalake::registry::idempotency::{self, KeyState};
 use anomalake::registry::{Registry, tenants};
 use anomalake::services::ledger::{INGEST_ROUTE, RegistryLedger};
 
+use crate::support::seeded::Seeded;
+
 use super::Syncing;
 use super::disk::{Disk, DiskStore, DiskSyncer, Fate};
 use super::ledger::{Ledger, Request, Told};
-use super::seeded::Seeded;
 
 /// When all of it happens: 2026-11-22T00:00:00Z.
 pub(super) const NOW_MS: i64 = 1_795_305_600_000;

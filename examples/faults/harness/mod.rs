@@ -13,19 +13,18 @@ mod disk;
 mod ledger;
 mod life;
 mod namespace;
-#[path = "../../../tests/it/support/seeded.rs"]
-mod seeded;
 mod upkeep;
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::support::seeded::Seeded;
+
 use disk::{Disk, End};
 use ledger::Ledger;
 use life::{Life, Place};
 use namespace::PowerCut;
-use seeded::Seeded;
 
 /// Lives of one run.
 const LIVES: u64 = 4;

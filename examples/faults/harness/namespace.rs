@@ -9,8 +9,9 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use object_store::path::Path;
 
+use crate::support::seeded::Seeded;
+
 use super::disk::{fnv, shape};
-use super::seeded::Seeded;
 
 /// What an entry of a folder stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -21,9 +21,10 @@ use anomalake::lake::upkeep::vacuum::{KEEP_MS, delete, stored_evidence, unnamed_
 use anomalake::registry::anomalies::{self, NewAnomaly};
 use anomalake::registry::evidence::{self, EvidenceFile};
 
+use crate::support::seeded::Seeded;
+
 use super::ledger::{Ledger, Request, Told};
 use super::life::{Life, NOW_MS, around, batch};
-use super::seeded::Seeded;
 
 impl Life {
     /// An anomaly, its evidence file, and the transaction that names it; each may fail.
@@ -88,8 +89,8 @@ impl Life {
                 return;
             }
         }
-        let tmp = self.disk.scratch();
-        ledger.upkeep_commits += u64::from(compact(&table, &tmp, day, &files, layout).await.is_ok());
+        let done = compact(&table, &std::env::temp_dir(), day, &files, layout).await;
+        ledger.upkeep_commits += u64::from(done.is_ok());
     }
 
     /// Drops what has expired, writes a checkpoint, or deletes what nobody needs.
@@ -110,9 +111,10 @@ impl Life {
             _ => {
                 let stored = stored_evidence(&table).await;
                 let named = evidence::all_files(&mut self.registry.read().await.unwrap(), self.tenant).await.unwrap();
-                let named = named.into_iter().collect();
+                let named: std::collections::HashSet<String> = named.into_iter().collect();
                 if let (Ok(stored), Ok(unnamed)) = (stored, unnamed_data(&table, later_ms).await) {
-                    let evidence = unnamed_evidence(stored, &named, &table.file_use(), KEEP_MS, later_ms);
+                    let evidence =
+                        unnamed_evidence(stored, |path| named.contains(path), &table.file_use(), KEEP_MS, later_ms);
                     // What is left is found the next time.
                     let _ = delete(&table, &unnamed.garbage).await;
                     let _ = delete(&table, &evidence.garbage).await;

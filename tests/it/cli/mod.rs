@@ -16,5 +16,5 @@ mod uci;
 mod upkeep;
 mod usage;
 mod user;
-mod watch;
 mod user_data;
+mod watch;

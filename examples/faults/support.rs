@@ -1,0 +1,4 @@
+//! What is shared with the suite.
+
+#[path = "../../tests/it/support/seeded.rs"]
+pub(crate) mod seeded;
