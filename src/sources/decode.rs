@@ -98,16 +98,16 @@ fn flush<S: Sink>(
     sink: &mut S,
 ) -> Result<(), DecodeError> {
     let mut faults = std::mem::take(&mut batch.faults);
-    let decoded = decoder.decode(batch, &mut faults)?;
+    let found = decoder.decode(batch, &mut faults)?;
     batch.clear();
     let mut failed = Vec::with_capacity(faults.len());
     failed.extend(faults.into_iter().map(|(place, fault)| (At { place, item: 0 }, fault)));
     failed.sort_by_key(|(at, _)| at.order());
     let mut failed = failed.into_iter().peekable();
-    if let Some(records) = decoded {
+    if let Some(records) = found {
         for rows in Pieces::new(&records, source.shape()) {
             let rows = rows.map_err(DecodeError::Batch)?;
-            let last = rows.places.last().map(|at| at.order());
+            let last = rows.places.last().map(At::order);
             let mut faults = Vec::new();
             let (rows, nulled) = map(rows, source, &mut faults).map_err(DecodeError::Batch)?;
             while let Some(before) = failed.next_if(|(at, _)| Some(at.order()) < last) {

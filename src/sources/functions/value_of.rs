@@ -4,7 +4,7 @@
 use arrow::array::{Array, ArrayRef, AsArray, ListArray, StructArray, UInt32Array};
 use arrow::compute::take;
 use arrow::datatypes::{DataType, FieldRef, Fields};
-use datafusion::common::{DataFusionError, exec_err, plan_datafusion_err, plan_err};
+use datafusion::common::{DataFusionError, ScalarValue, exec_err, plan_datafusion_err, plan_err};
 use datafusion::logical_expr::{
     ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
@@ -36,7 +36,7 @@ impl ScalarUDFImpl for ValueOf {
 
     fn return_field_from_args(&self, arguments: ReturnFieldArgs<'_>) -> Result<FieldRef, DataFusionError> {
         let constant = |place: usize| {
-            let text = arguments.scalar_arguments.get(place).copied().flatten().and_then(|text| text.try_as_str());
+            let text = arguments.scalar_arguments.get(place).copied().flatten().and_then(ScalarValue::try_as_str);
             text.flatten().ok_or_else(|| plan_datafusion_err!("{NAME} takes a list and three constant texts"))
         };
         let Some(fields) = arguments.arg_fields.first().and_then(|list| fields_of(list.data_type())) else {

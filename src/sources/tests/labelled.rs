@@ -1,5 +1,7 @@
 //! Labelled events of every vendor, where they are at hand: all become rows, but for those without a time.
 
+use std::fmt::Write as _;
+
 use serde_json::{Value, json};
 
 use super::super::embedded;
@@ -83,9 +85,32 @@ fn with_a_time_every_labelled_event_is_a_row_and_pages_tell_true_fill_rates() {
         for column in source.column_names().filter(|column| *column != "timeStamp") {
             let told = format!("| `{column}` | {} | ", filled(&rows, column));
             if !page.contains(&told) {
-                untrue.push_str(&format!("{name}: {told}\n"));
+                writeln!(untrue, "{name}: {told}").unwrap();
             }
         }
     }
     assert!(untrue.is_empty(), "the pages should say:\n{untrue}");
+}
+
+#[test]
+fn scenarios_are_rows_and_no_event_of_any_product_is_lost() {
+    let Some(scenarios) = records("panther-labelled-events/scenarios.ndjson.gz") else { return };
+    let Some(set) = records("panther-labelled-events/rule_tests.ndjson.gz") else { return };
+    // The one record of Google holds two events.
+    for (name, log_type, count, rows) in
+        [("cloudtrail", "AWS.CloudTrail", 27, 27), ("okta", "Okta.", 20, 20), ("google-workspace", "GSuite.", 1, 2)]
+    {
+        let source = embedded(name).unwrap().source().unwrap();
+        let wanted = |line: &&Value| line["log_type"].as_str().unwrap().starts_with(log_type);
+        let events: Vec<_> = scenarios.iter().filter(wanted).map(|line| &line["event"]).collect();
+        let (_, report) = decode(&source, lines(&events).as_bytes(), &options()).unwrap();
+        assert_eq!((events.len(), report.accepted, report.rejected), (count, rows, 0), "{name}: {report:?}");
+    }
+    let all = lines(set.iter().map(|line| &line["log"]));
+    for file in &super::super::EMBEDDED {
+        let (batches, report) = decode(&file.source().unwrap(), all.as_bytes(), &options()).unwrap();
+        let stored: usize = batches.iter().map(arrow::array::RecordBatch::num_rows).sum();
+        assert_eq!(report.accepted, stored as u64, "{}", file.name);
+        assert!(report.accepted + report.rejected >= set.len() as u64, "{}: {report:?}", file.name);
+    }
 }

@@ -40,12 +40,65 @@ async fn a_sample_is_mapped_for_people() {
     let (before_ids, rest) = said.split_once("  activityId: ").unwrap();
     let (id, rest) = rest.split_once('\n').unwrap();
     assert_eq!(id.len(), 36);
-    insta::assert_snapshot!(format!("{before_ids}{rest}"), @"");
+    insta::assert_snapshot!(format!("{before_ids}{rest}"), @"
+    row 1
+      timeStamp: 2026-11-20T10:00:00.000Z
+      count: 1
+      eventCount: 1
+      serviceName: Doors
+      targetId: 4
+      user: Ann
+      userCount: AQAAAQAAAAAfEA==
+
+    1 row; filled:
+      timeStamp                100.0 %
+      user                     100.0 %
+      actionName                 0.0 %
+      targetId                 100.0 %
+      serviceName              100.0 %
+
+    1 record refused:
+      line 2, field `timeStamp`: no time in epoch_ms(when)
+
+    not read: extra (1)
+    ");
     let told = run(anomalake(&["source", "test", "okta", &lake.place("absent")]), "").await.refused(1);
     assert!(told.contains("absent"), "{told}");
     let broken = lake.file("broken.sql", OWN.replace("who AS", "whom AS"));
     let told = run(anomalake(&["source", "test", &broken, "x"]), "").await.refused(1);
     assert!(told.contains("broken.sql: line 8, column 5: "), "{told}");
+}
+
+/// What stands in the next fence of a language.
+fn fenced<'t>(text: &mut &'t str, language: &str) -> &'t str {
+    let (_, rest) = text.split_once(&format!("```{language}\n")).expect("a fence");
+    let (inside, rest) = rest.split_once("```").expect("its end");
+    *text = rest;
+    inside
+}
+
+#[tokio::test]
+async fn the_example_of_the_readme_works() {
+    let lake = Lake::alone().await;
+    let mut readme = include_str!("../../../README.md").split_once("\n## Sources\n").unwrap().1;
+    let source = fenced(&mut readme, "sql");
+    assert_eq!(source.trim_end().lines().count(), 15);
+    let (source, sample) = (lake.file("doors.sql", source), lake.file("swipes.json", fenced(&mut readme, "json")));
+    lake.run(&["ingest", "--tenant", "5618", "--source", &source, &sample]).await.said();
+    let id = lake.everything().await;
+    let export = ["export", "--tenant", "5618", "--anomaly", &id, "--format", "ndjson"];
+    let row: Value = serde_json::from_str(&lake.run(&export).await.said()).unwrap();
+    for (column, expected) in [
+        ("timeStamp", Value::from(1_795_165_152_000_i64)),
+        ("user", Value::from("ann@example.com")),
+        ("actionName", Value::from("OPENED")),
+        ("targetId", Value::from("4.12")),
+        ("sourceIP", Value::from("10.0.4.12")),
+        ("serviceName", Value::from("Doors")),
+        ("eventCount", Value::from(1)),
+    ] {
+        assert_eq!(row[column], expected, "{column}");
+    }
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! `POST /api/v1/activities?source=…`, one file a source.
 
 mod cloudtrail;
+mod samples;
 mod unknown;
 
 use std::collections::HashMap;

@@ -15,7 +15,7 @@ async fn a_source_that_is_not_there_is_refused_with_those_that_are() {
 }
 
 #[tokio::test]
-async fn a_source_is_read_as_json_only() {
+async fn a_source_is_read_as_json_or_csv() {
     let server = TestServer::start().await;
     let tenant = server.tenant(5618).await;
     for (content_type, status) in [
@@ -32,4 +32,8 @@ async fn a_source_is_read_as_json_only() {
         api.send("POST", "/api/v1/activities?source=cloudtrail", record).await.expect(status);
     }
     tenant.api.with("content-type", "application/json").send("POST", "/api/v1/activities", "{}").await.expect(415);
+    let csv = tenant.api.with("content-type", "text/csv");
+    let record = "eventTime,eventName\n2026-11-20T10:11:12Z,X\n";
+    let answer = csv.send("POST", "/api/v1/activities?source=cloudtrail", record).await.expect(200);
+    assert_eq!(answer.json()["accepted"], 1);
 }

@@ -10,6 +10,9 @@ use crate::formats::input::report::Fault;
 /// A line of its own that PowerShell's exports begin with.
 const TYPE_LINE: &[u8] = b"#TYPE ";
 
+/// The first line of a record, and its object or what is wrong with it.
+type Line<'a> = (u64, Result<&'a [u8], Fault>);
+
 /// Objects whose keys are the header's names and whose values are the cells' texts; empty cells are left out.
 #[derive(Debug)]
 pub(crate) struct CsvObjects<R> {
@@ -28,7 +31,7 @@ impl<R: Read> CsvObjects<R> {
     ///
     /// # Errors
     /// Those of the reader; [`DecodeError::RecordTooLarge`]; [`DecodeError::Corrupt`] for a bad header.
-    pub(crate) fn next(&mut self) -> Result<Option<(u64, Result<&[u8], Fault>)>, DecodeError> {
+    pub(crate) fn next(&mut self) -> Result<Option<Line<'_>>, DecodeError> {
         let keys = match &mut self.keys {
             Some(keys) => keys,
             none => match header(&mut self.records)? {
@@ -109,7 +112,9 @@ mod tests {
 
     use super::*;
 
-    fn objects(text: &str) -> Result<Vec<(u64, Result<Value, String>)>, DecodeError> {
+    type Read = (u64, Result<Value, String>);
+
+    fn objects(text: &str) -> Result<Vec<Read>, DecodeError> {
         let mut objects = CsvObjects::new(text.as_bytes(), 200);
         let mut found = Vec::new();
         while let Some((line, object)) = objects.next()? {

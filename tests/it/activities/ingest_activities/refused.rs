@@ -197,7 +197,7 @@ async fn types_encodings_and_parameters_that_are_not_known() {
         ("content-type", "application/json", PATH, 415, "unsupported_type", json!("Content-Type")),
         ("content-encoding", "br", PATH, 415, "unsupported_encoding", json!("Content-Encoding")),
         ("content-encoding", "gzip, gzip", PATH, 415, "unsupported_encoding", json!("Content-Encoding")),
-        ("x-nothing", "", "/api/v1/activities?source=okta", 400, "unknown_source", json!("source")),
+        ("x-nothing", "", "/api/v1/activities?source=oktopus", 400, "unknown_source", json!("source")),
         ("x-nothing", "", "/api/v1/activities?on_error=ignore", 400, "bad_query", Value::Null),
         ("x-nothing", "", "/api/v1/activities?onError=skip", 400, "bad_query", Value::Null),
         ("idempotency-key", "", PATH, 400, "bad_value", json!("Idempotency-Key")),
