@@ -18,7 +18,7 @@ use parquet::schema::types::ColumnPath;
 
 use super::checksums::HashedWriter;
 use super::error::LakeError;
-use super::file_use::FileUse;
+use super::file_use::{FileUse, Writing};
 use crate::domain::activity::{ACTIVITY_ID, DAY, TIME_STAMP, USER_KEY, lake_schema};
 
 /// Bytes of decoded batches that one ingest holds before it writes files. Bounds memory to about
@@ -153,6 +153,7 @@ impl DataFolder {
         }
         let rows = sorted(&batches)?;
         drop(batches);
+        let _writing = self.writing();
         let mut writer = HashedWriter::new(Arc::clone(&self.store), self.config.clone());
         if let Err(error) = writer.write(&rows).await {
             if let Err(abort) = writer.abort().await {
@@ -164,6 +165,11 @@ impl DataFolder {
         let added = writer.close().await?;
         self.written(&added);
         Ok(added)
+    }
+
+    /// Keeps vacuum from files that nobody knows yet.
+    pub(super) fn writing(&self) -> Writing {
+        self.files.writing()
     }
 
     /// Says that files wait for their commit, so that vacuum leaves them alone.

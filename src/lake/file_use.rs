@@ -21,6 +21,27 @@ struct State {
     retired: HashMap<String, u64>,
     /// Files on disk that a commit may still name.
     uncommitted: HashSet<String>,
+    /// Writes under way whose files are not known yet.
+    writes: usize,
+}
+
+/// A write under way: its files may be on disk already, and nobody knows their names.
+#[derive(Debug)]
+pub(super) struct Writing(Arc<FileUse>);
+
+impl Drop for Writing {
+    fn drop(&mut self) {
+        self.0.lock().writes -= 1;
+    }
+}
+
+/// What may still be committed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Uncommitted {
+    /// Files that wait for their commit.
+    pub files: HashSet<String>,
+    /// Whether a write is under way, so that files which nothing names may be its own.
+    pub writing: bool,
 }
 
 /// A reader: as long as it lives, no file is deleted that was live when it began, or later.
@@ -57,12 +78,19 @@ impl FileUse {
         self.lock().readers.len()
     }
 
+    /// Says that these files are about to leave the newest snapshot: until [`FileUse::retire`] tells when, every reader
+    /// may see them.
+    pub(super) fn retiring<'a>(&self, paths: impl IntoIterator<Item = &'a str>) {
+        self.lock().retired.extend(paths.into_iter().map(|path| (path.to_owned(), u64::MAX)));
+    }
+
     /// Says that readers that begin from now on do not see these files. Saying it again changes nothing.
     pub fn retire<'a>(&self, paths: impl IntoIterator<Item = &'a str>) {
         let mut state = self.lock();
         let next = state.next;
         for path in paths {
-            state.retired.entry(path.to_owned()).or_insert(next);
+            let first_blind = state.retired.entry(path.to_owned()).or_insert(next);
+            *first_blind = next.min(*first_blind);
         }
     }
 
@@ -80,6 +108,12 @@ impl FileUse {
         self.lock().retired.remove(path);
     }
 
+    /// Begins to write files; they are named with [`FileUse::written`] before the value is dropped.
+    pub(super) fn writing(self: &Arc<Self>) -> Writing {
+        self.lock().writes += 1;
+        Writing(Arc::clone(self))
+    }
+
     /// Says that files are on disk and wait for their commit.
     pub(super) fn written<'a>(&self, paths: impl IntoIterator<Item = &'a str>) {
         self.lock().uncommitted.extend(paths.into_iter().map(str::to_owned));
@@ -93,11 +127,12 @@ impl FileUse {
         }
     }
 
-    /// The files that wait for their commit. Ask before taking the snapshot that tells what is live: a file
-    /// committed in between would look like garbage.
+    /// What may still be committed. Ask after listing the folder, and before taking the snapshot that tells what is
+    /// live: a file committed in between would look like garbage.
     #[must_use]
-    pub fn uncommitted(&self) -> HashSet<String> {
-        self.lock().uncommitted.clone()
+    pub fn uncommitted(&self) -> Uncommitted {
+        let state = self.lock();
+        Uncommitted { files: state.uncommitted.clone(), writing: state.writes > 0 }
     }
 }
 
@@ -119,16 +154,26 @@ mod tests {
         drop(late);
         assert_eq!((files.may_be_read("b"), files.readers()), (false, 0));
         files.deleted("b");
-        let _again = files.read();
+        let again = files.read();
+        files.retiring(["d"]);
+        let in_between = files.read();
+        assert!(files.may_be_read("d"));
+        files.retire(["d"]);
+        drop((again, in_between));
+        assert!(!files.may_be_read("d"));
+        let _once_more = files.read();
         files.retire(["b"]);
         assert!(files.may_be_read("b"), "the same name once more");
     }
 
     #[test]
     fn a_file_waits_for_its_commit_until_it_is_settled() {
-        let files = FileUse::default();
+        let files = Arc::new(FileUse::default());
+        let writing = files.writing();
+        assert!(files.uncommitted().writing);
         files.written(["a", "b"]);
+        drop(writing);
         files.settled(["a"]);
-        assert_eq!(files.uncommitted(), HashSet::from(["b".to_owned()]));
+        assert_eq!(files.uncommitted(), Uncommitted { files: HashSet::from(["b".to_owned()]), writing: false });
     }
 }

@@ -92,9 +92,12 @@ impl Published {
         removed: &Removals,
     ) {
         self.remember_gained(version, Arc::new(gained.iter().map(FileRange::of).collect()));
+        let removed_paths = || removed.paths.iter().map(String::as_str);
+        // Vacuum, which runs beside, must not find them unnamed and not yet retired.
+        self.files.retiring(removed_paths());
         *self.snapshot.write().unwrap_or_else(PoisonError::into_inner) = (table, version);
         // Only now: whoever begins to read from here on sees the new snapshot.
-        self.files.retire(removed.paths.iter().map(String::as_str));
+        self.files.retire(removed_paths());
         self.files.settled(added.iter().map(|file| file.path.as_str()));
         self.live_bytes.fetch_add(bytes_of(added), Ordering::SeqCst);
         self.live_bytes.fetch_sub(removed.bytes, Ordering::SeqCst);

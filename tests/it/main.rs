@@ -18,3 +18,4 @@ mod process;
 mod sources;
 mod support;
 mod system;
+mod upkeep;

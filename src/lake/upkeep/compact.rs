@@ -1,5 +1,6 @@
 //! Rewriting files of one day into fewer.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -51,6 +52,10 @@ pub async fn compact(
     inputs: &[LiveFile],
     layout: DayLayout,
 ) -> Result<Compacted, LakeError> {
+    let files = table.file_use();
+    // In this order: what is live after the reader began, stays on disk as long as the reader does.
+    let _reader = files.read();
+    still_live(table, inputs)?;
     let mut added = write(table, tmp, day, inputs, layout).await?;
     let (run, by) = match layout {
         DayLayout::Merged => (None, WrittenBy::Merge),
@@ -70,6 +75,16 @@ pub async fn compact(
     })
 }
 
+/// Refuses files that were replaced since they were planned with.
+fn still_live(table: &ActivityTable, inputs: &[LiveFile]) -> Result<(), LakeError> {
+    let current = table.current();
+    let live: HashSet<String> = current.snapshot()?.log_data().iter().map(|file| file.path().into_owned()).collect();
+    match inputs.iter().find(|file| !live.contains(&file.path)) {
+        Some(gone) => Err(LakeError::Superseded { path: gone.path.clone() }),
+        None => Ok(()),
+    }
+}
+
 /// Writes the new files; durable, and not yet referred to.
 async fn write(
     table: &ActivityTable,
@@ -85,6 +100,7 @@ async fn write(
     let reading = tokio::task::spawn_blocking(move || {
         merge(&files, &schema, &tmp, &mut |batch| Ok(sender.blocking_send(batch).is_ok()))
     });
+    let _writing = folder.writing();
     let mut writer = folder.rewriter(layout);
     let mut failure = None;
     while let Some(batch) = batches.recv().await {

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use deltalake::DeltaTable;
 use futures::TryStreamExt;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
@@ -67,22 +68,37 @@ pub async fn unnamed_data(table: &ActivityTable, now_ms: i64) -> Result<Unnamed,
     let current = table.current();
     let state = current.snapshot()?;
     let live: HashSet<String> = state.log_data().iter().map(|file| file.path().into_owned()).collect();
-    let removed = state.all_tombstones(current.log_store().as_ref());
-    let removed: HashMap<String, i64> = removed
-        .try_filter_map(async |file| Ok(file.deletion_timestamp().map(|at_ms| (file.path().into_owned(), at_ms))))
-        .try_collect()
-        .await?;
+    let dead: Vec<StoredFile> = stored.into_iter().filter(|file| !live.contains(below_table(&file.path))).collect();
     let mut unnamed = Unnamed::default();
-    for file in stored {
-        let path = file.path.strip_prefix(ACTIVITIES).and_then(|path| path.strip_prefix('/')).unwrap_or(&file.path);
-        if live.contains(path) {
-            continue;
-        }
-        let in_use = uncommitted.contains(path) || files.may_be_read(path);
-        let waits = has_to_wait(&file, removed.get(path).copied(), in_use, KEEP_MS, now_ms);
+    if dead.is_empty() {
+        return Ok(unnamed);
+    }
+    let removed = removed_ms(&current).await?;
+    for file in dead {
+        let path = below_table(&file.path);
+        let removed_ms = removed.get(path).copied();
+        let unknown = removed_ms.is_none() && uncommitted.writing;
+        let in_use = unknown || uncommitted.files.contains(path) || files.may_be_read(path);
+        let waits = has_to_wait(&file, removed_ms, in_use, KEEP_MS, now_ms);
         (if waits { &mut unnamed.waiting } else { &mut unnamed.garbage }).push(file);
     }
     Ok(unnamed)
+}
+
+/// A path of the log from one below the tenant's folder.
+fn below_table(path: &str) -> &str {
+    path.strip_prefix(ACTIVITIES).and_then(|path| path.strip_prefix('/')).unwrap_or(path)
+}
+
+/// When files left the table, as far as the log still tells. The table is loaded anew: a snapshot of long ago
+/// refers to log entries that have been cleaned up since.
+async fn removed_ms(table: &DeltaTable) -> Result<HashMap<String, i64>, LakeError> {
+    let mut table = DeltaTable::new(table.log_store());
+    table.load().await?;
+    let removed = table.snapshot()?.all_tombstones(table.log_store().as_ref());
+    let removed = removed
+        .try_filter_map(async |file| Ok(file.deletion_timestamp().map(|at_ms| (file.path().into_owned(), at_ms))));
+    Ok(removed.try_collect().await?)
 }
 
 /// The evidence files of a tenant.
@@ -124,8 +140,7 @@ pub async fn delete(table: &ActivityTable, garbage: &[StoredFile]) -> Result<(),
             Ok(()) | Err(object_store::Error::NotFound { .. }) => {}
             Err(error) => return Err(error.into()),
         }
-        let data = file.path.strip_prefix(ACTIVITIES).and_then(|path| path.strip_prefix('/'));
-        files.deleted(data.unwrap_or(&file.path));
+        files.deleted(below_table(&file.path));
     }
     Ok(())
 }

@@ -2,11 +2,15 @@
 //! that name.
 
 mod anomaly;
+mod backup;
+mod check;
 mod demo;
 mod export;
 mod ingest;
 mod lake;
 mod tenant;
 mod token;
+mod upkeep;
 mod usage;
 mod user;
+mod user_data;
