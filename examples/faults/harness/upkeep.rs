@@ -113,8 +113,13 @@ impl Life {
                 let named = evidence::all_files(&mut self.registry.read().await.unwrap(), self.tenant).await.unwrap();
                 let named: std::collections::HashSet<String> = named.into_iter().collect();
                 if let (Ok(stored), Ok(unnamed)) = (stored, unnamed_data(&table, later_ms).await) {
-                    let evidence =
-                        unnamed_evidence(stored, |path| named.contains(path), &table.file_use(), KEEP_MS, later_ms);
+                    let evidence = unnamed_evidence(
+                        stored,
+                        |path: &str| named.contains(path),
+                        &table.file_use(),
+                        KEEP_MS,
+                        later_ms,
+                    );
                     // What is left is found the next time.
                     let _ = delete(&table, &unnamed.garbage).await;
                     let _ = delete(&table, &evidence.garbage).await;
