@@ -184,7 +184,7 @@ async fn lists_with(
     table: &str,
     key: &str,
 ) -> Result<Vec<(i64, Value)>, RegistryError> {
-    let sql = format!("SELECT rowid, users FROM {table} WHERE tenant_id = ? AND incarnation = ?");
+    let sql = format!("SELECT rowid AS number, users FROM {table} WHERE tenant_id = ? AND incarnation = ?");
     let rows = sqlx::query(AssertSqlSafe(sql)).bind(tenant.id.get()).bind(tenant.incarnation).fetch_all(conn).await?;
     let mut found = Vec::new();
     for row in rows {
@@ -192,7 +192,7 @@ async fn lists_with(
         let Value::Array(users) = users else { continue };
         let rest: Vec<Value> = users.iter().filter(|user| !names(user, key)).cloned().collect();
         if rest.len() < users.len() {
-            found.push((row.try_get("rowid")?, Value::Array(rest)));
+            found.push((row.try_get("number")?, Value::Array(rest)));
         }
     }
     Ok(found)

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use arrow::array::{Date32Array, RecordBatch};
+use serde_json::Value;
 use tempfile::TempDir;
 
 use super::*;
@@ -137,7 +138,7 @@ async fn a_file_without_a_checksum_is_judged_by_its_pages_and_bounds() {
     // As an earlier version of the program wrote it.
     table.change_log(1, |text| {
         let lines = text.lines().map(|line| {
-            let mut value: serde_json::Value = serde_json::from_str(line).unwrap();
+            let mut value: Value = serde_json::from_str(line).unwrap();
             if let Some(add) = value.get_mut("add") {
                 add.as_object_mut().unwrap().remove("tags");
             }
@@ -180,14 +181,28 @@ async fn rows_of_another_tenant_are_found() {
 
 #[tokio::test]
 async fn a_changed_entry_of_the_log_is_found() {
-    for (change, kinds) in [
-        (r#""size":"#, &[Kind::LogChanged, Kind::FileSize][..]),
-        (r#"\"numRecords\":"#, &[Kind::LogChanged, Kind::RowCount]),
-        (r#"\"minValues\":{\"timeStamp\":"#, &[Kind::LogChanged, Kind::Statistics]),
-    ] {
+    let statistics = |add: &mut Value, change: fn(&mut Value)| {
+        let mut statistics = serde_json::from_str(add["stats"].as_str().unwrap()).unwrap();
+        change(&mut statistics);
+        add["stats"] = statistics.to_string().into();
+    };
+    type Change<'a> = &'a dyn Fn(&mut Value);
+    let changes: [(Change<'_>, Kind); 3] = [
+        (&|add| add["size"] = 7.into(), Kind::FileSize),
+        (&|add| statistics(add, |s| s["numRecords"] = 7.into()), Kind::RowCount),
+        (&|add| statistics(add, |s| s["minValues"]["timeStamp"] = 7.into()), Kind::Statistics),
+    ];
+    for (change, kind) in changes {
         let table = Table::small().await;
-        table.change_log(1, |text| text.replace(change, &format!("{change}9")));
-        assert_eq!(table.damage(false), kinds, "{change}");
+        table.change_log(1, |text| {
+            let lines = text.lines().map(|line| {
+                let mut line: Value = serde_json::from_str(line).unwrap();
+                line.get_mut("add").into_iter().for_each(change);
+                format!("{line}\n")
+            });
+            lines.collect()
+        });
+        assert_eq!(table.damage(false), [Kind::LogChanged, kind]);
     }
     let table = Table::small().await;
     table.change_log(2, |text| text.lines().filter(|l| !l.contains("1970-01-02")).map(|l| format!("{l}\n")).collect());

@@ -170,9 +170,16 @@ async fn send(api: &Api, sent: &Sent) -> u16 {
 #[tokio::test]
 async fn a_backup_under_load_is_of_one_piece() {
     const CLIENTS: usize = 4;
+    const SMALL_TENANTS: i64 = 20;
     let lake = Lake::served().await;
     let settings = ["--anomalous-activity", "on", "--availability-delay", "0s"];
     lake.run(&[&["tenant", "set", "5618"][..], &settings].concat()).await.said();
+    // They are copied between the registry and the tenant under load, which so goes on in between.
+    for id in 1..=SMALL_TENANTS {
+        let (control, id) = (lake.dir.control(), id.to_string());
+        lake.run(&["tenant", "create", "--id", &id, "--name", "Small"]).await.said();
+        control.with("anomalake-tenant", &*id).ingest(ndjson(&[activity(NOW_MS, "bob", "b")])).await.expect(200);
+    }
     let token = lake.token().await;
     let api = lake.server().api(&token);
     let ledger: Arc<Mutex<Vec<Sent>>> = Arc::default();
