@@ -142,7 +142,9 @@ impl Services {
         let part = request.user_contains.map(|part| part.to_lowercase());
         let mut users = self.scores_now(tenant, None, since_ms, part, now_ms).await?;
         let mut counts = BandCounts::default();
-        users.iter().for_each(|user| counts.count(Band::of_score(user.score)));
+        for user in &users {
+            counts.count(Band::of_score(user.score));
+        }
         users.retain(|user| request.band.is_none_or(|band| Band::of_score(user.score) == band));
         Ok(UsersByBand { counts, users })
     }

@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use sqlx::SqliteConnection;
+
 use super::error::{UciError, field};
 use crate::domain::day::DAY_MS;
 use crate::domain::tenant::TenantKey;
 use crate::domain::uci::band::Band;
 use crate::domain::uci::score::{DayScore, Impact, Reset, Voids, score_of, span_of};
 use crate::domain::user_key::user_key;
-use crate::registry::Registry;
 use crate::registry::tenants::Tenant;
 use crate::registry::uci::records::{self, UciActivity, UciAnomaly};
 use crate::registry::uci::users;
@@ -75,22 +76,21 @@ fn too_many_days() -> UciError {
 
 /// One user's days, at most `room` of them.
 async fn days_of(
-    registry: &Registry,
+    conn: &mut SqliteConnection,
     tenant: TenantKey,
     user: &str,
     asked: Days,
     room: i64,
 ) -> Result<UserConfidences, UciError> {
-    let mut conn = registry.read().await?;
     let key = user_key(user);
-    let Some(known) = users::get(&mut conn, tenant, &key).await? else {
+    let Some(known) = users::get(conn, tenant, &key).await? else {
         return Ok(UserConfidences { user: user.to_owned(), days: Vec::new() });
     };
-    let first_ms = records::first_impact_ms(&mut conn, tenant, &key).await?;
+    let first_ms = records::first_impact_ms(conn, tenant, &key).await?;
     // Of an earlier day only what still counts at its last ms matters.
     let newest_ms = asked.newest.saturating_mul(DAY_MS);
     let since_ms = asked.now_ms.saturating_sub(newest_ms).max(asked.from_ms.saturating_sub(DAY_MS));
-    let line = records::timeline(&mut conn, tenant, &key, since_ms, asked.window_ms).await?.beginning(first_ms);
+    let line = records::timeline(conn, tenant, &key, since_ms, asked.window_ms).await?.beginning(first_ms);
     let range = line.day_range(asked.from_ms, asked.newest, asked.now_ms);
     if range.end - range.start > room {
         return Err(too_many_days());
@@ -126,12 +126,13 @@ impl Services {
         let (registry, key) = (Arc::clone(&self.registry), tenant.key);
         let read = self.cpu.spawn(async move {
             let (mut room, mut answers) = (MAX_DAYS, Vec::<UserConfidences>::with_capacity(users.len()));
+            let mut conn = registry.read().await?;
             let mut before: HashMap<String, usize> = HashMap::new();
             for (place, user) in users.iter().enumerate() {
                 // A repeated user costs room, but not another look.
                 let answer: UserConfidences = match before.get(&user_key(user)).and_then(|&at| answers.get(at)) {
                     Some(answer) => UserConfidences::clone(answer),
-                    None => days_of(&registry, key, user, asked, room).await?,
+                    None => days_of(&mut conn, key, user, asked, room).await?,
                 };
                 room -= i64::try_from(answer.days.len()).unwrap_or(i64::MAX);
                 if room < 0 {

@@ -143,11 +143,11 @@ impl Run<'_> {
                 let answer = self.t.services.reset_users(&actor, &self.tenant, names).await;
                 if unknown.is_empty() {
                     let mut order: Vec<usize> = Vec::new();
-                    which.into_iter().for_each(|user| {
+                    for user in which {
                         if !order.contains(&user) {
-                            order.push(user)
+                            order.push(user);
                         }
-                    });
+                    }
                     let expected: Vec<_> = order.iter().map(|&user| self.model.spelling(&spelling(user, 0))).collect();
                     prop_assert_eq!(answer.unwrap(), expected);
                     let newest = self.t.services.list_anomalies(&self.tenant, None, None, 10).await.unwrap();
@@ -285,7 +285,7 @@ fn the_index_is_the_list() {
     let runtime = Runtime::new().unwrap();
     let t = runtime.block_on(TestUci::new());
     let next_tenant = AtomicI64::new(1);
-    let config = ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(48) };
+    let config = ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(64) };
     let input = (prop::collection::vec(step(), 1..40), prop::collection::vec(asked(), 4), 0..120_i64, 0..50_usize);
     proptest!(config, |((steps, searches, from_days, cap) in input)| {
         runtime.block_on(async {

@@ -24,7 +24,7 @@ async fn rules_are_kept_changed_and_removed_by_their_tenant() {
     let actor = Actor::command_line();
     let made = t.services.create_reset_rule(&actor, &a, rule(&["*@X.example"], "02:00")).await.unwrap();
     assert_eq!((made.next_run_ms, made.rule.users.as_slice()), (Some(NOW + 2 * HOUR), &["*@x.example".to_owned()][..]));
-    assert_eq!(t.services.reset_rules(&a).await.unwrap(), [made.clone()]);
+    assert_eq!(t.services.reset_rules(&a).await.unwrap(), std::slice::from_ref(&made));
     assert_eq!(t.services.reset_rules(&b).await.unwrap(), Vec::<ResetRule>::new());
     assert!(matches!(t.services.reset_rule(&b, made.id).await, Err(UciError::UnknownRule)));
 

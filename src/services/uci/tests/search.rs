@@ -11,8 +11,8 @@ async fn found(t: &TestUci, tenant: &Tenant, request: SearchRequest) -> (i64, Ve
     (page.total, page.rows.iter().map(|row| row.score).collect())
 }
 
-fn texts(list: &[&str]) -> Option<Vec<String>> {
-    Some(list.iter().map(|text| (*text).to_owned()).collect())
+fn texts(list: &[&str]) -> Vec<String> {
+    list.iter().map(|text| (*text).to_owned()).collect()
 }
 
 /// Impacts of 1, 2, 4, … points by two users, two sources, one day apart; the last one is the earliest.
@@ -37,20 +37,20 @@ async fn each_filter_alone_and_together() {
     let id = |n: usize| stored[n].id.to_hex();
     for (filters, expected) in [
         (filters(), vec![1, 2, 4, 8]),
-        (SearchFilters { users: texts(&[" ANN"]), ..filters() }, vec![1, 4]),
-        (SearchFilters { users: texts(&["ann", "BOB", "eve"]), ..filters() }, vec![1, 2, 4, 8]),
-        (SearchFilters { users: texts(&[]), ..filters() }, vec![]),
-        (SearchFilters { sources: texts(&["Crowd"]), ..filters() }, vec![4, 8]),
-        (SearchFilters { sources: texts(&["okta"]), ..filters() }, vec![]),
-        (SearchFilters { users: texts(&["bob"]), sources: texts(&["Crowd", "x"]), ..filters() }, vec![8]),
+        (SearchFilters { users: Some(texts(&[" ANN"])), ..filters() }, vec![1, 4]),
+        (SearchFilters { users: Some(texts(&["ann", "BOB", "eve"])), ..filters() }, vec![1, 2, 4, 8]),
+        (SearchFilters { users: Some(texts(&[])), ..filters() }, vec![]),
+        (SearchFilters { sources: Some(texts(&["Crowd"])), ..filters() }, vec![4, 8]),
+        (SearchFilters { sources: Some(texts(&["okta"])), ..filters() }, vec![]),
+        (SearchFilters { users: Some(texts(&["bob"])), sources: Some(texts(&["Crowd", "x"])), ..filters() }, vec![8]),
         (SearchFilters { start_ms: Some(NOW - DAY_MS), end_ms: Some(NOW), ..filters() }, vec![2]),
         (SearchFilters { start_ms: Some(NOW - DAY_MS), end_ms: Some(NOW + 1), ..filters() }, vec![1, 2]),
         (SearchFilters { start_ms: Some(NOW), end_ms: Some(NOW), ..filters() }, vec![]),
         (SearchFilters { start_ms: Some(NOW), end_ms: Some(0), ..filters() }, vec![]),
         (
             SearchFilters {
-                users: texts(&["ann"]),
-                sources: texts(&["OKTA"]),
+                users: Some(texts(&["ann"])),
+                sources: Some(texts(&["OKTA"])),
                 start_ms: Some(0),
                 end_ms: Some(i64::MAX),
                 ..filters()
@@ -64,7 +64,7 @@ async fn each_filter_alone_and_together() {
             },
             vec![1, 2, 8],
         ),
-        (SearchFilters { anomaly_ids: texts(&["a1ffffffffffffffffffffff", "", "0"]), ..filters() }, vec![]),
+        (SearchFilters { anomaly_ids: Some(texts(&["a1ffffffffffffffffffffff", "", "0"])), ..filters() }, vec![]),
     ] {
         let total = i64::try_from(expected.len()).unwrap();
         assert_eq!(found(&t, &a, search(filters.clone())).await, (total, expected), "{filters:?}");
@@ -96,11 +96,11 @@ async fn wrong_requests_are_refused_by_field() {
     let t = TestUci::new().await;
     let a = t.tenant(1).await;
     let filters = SearchFilters::default;
-    let ids = texts(&["1"]);
+    let ids = Some(texts(&["1"]));
     for (wrong, expected) in [
         (search(SearchFilters { start_ms: Some(0), ..filters() }), "endTime"),
         (search(SearchFilters { end_ms: Some(0), ..filters() }), "startTime"),
-        (search(SearchFilters { anomaly_ids: ids.clone(), users: texts(&[]), ..filters() }), "anomalyId"),
+        (search(SearchFilters { anomaly_ids: ids.clone(), users: Some(texts(&[])), ..filters() }), "anomalyId"),
         (search(SearchFilters { anomaly_ids: ids, start_ms: Some(0), ..filters() }), "anomalyId"),
         (SearchRequest { limit: 0, ..search(filters()) }, "limit"),
         (SearchRequest { limit: 10_001, ..search(filters()) }, "limit"),
