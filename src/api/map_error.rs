@@ -399,7 +399,9 @@ impl From<UciError> for ApiError {
             UciError::Field { field, .. } => Self::bad_request("bad_value", field, error.to_string()),
             UciError::UnknownAnomaly => Self::not_found(error.to_string()).with_target("anomalyId"),
             UciError::UnknownRule => Self::not_found(error.to_string()).with_target("id"),
-            UciError::NotAnImpact => Self::bad_request("not_an_impact", "anomalyId", error.to_string()),
+            UciError::NotAnImpact => {
+                Self::new(StatusCode::CONFLICT, "not_an_impact", error.to_string()).with_target("anomalyId")
+            }
             UciError::UnknownUsers(_) => Self::bad_request("unknown_users", "users", error.to_string()),
             UciError::NoPage(_) => Self::bad_request("no_page", "operation", error.to_string()),
             UciError::KeyConflict(_) => Self::new(StatusCode::CONFLICT, "idempotency_conflict", error.to_string())

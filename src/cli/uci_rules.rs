@@ -111,7 +111,7 @@ pub struct RuleArgs {
 impl RuleArgs {
     fn model(&self) -> ResetRuleModel {
         let Self { name, users, schedule, at, weekday, day_of_month, enabled } = self.clone();
-        ResetRuleModel { name, users, schedule, at, weekday, day_of_month, enabled: Some(enabled) }
+        ResetRuleModel { name, users, schedule, at, weekday, day_of_month, enabled }
     }
 }
 

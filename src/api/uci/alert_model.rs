@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::anomaly::AnomalyId;
 use crate::domain::uci::alert_filter::ALERT_TYPE;
 use crate::registry::uci::alerts::Alert;
 
@@ -93,7 +94,7 @@ impl From<Alert> for AlertModel {
             policy: fixed(alert.name.as_str()),
             source: alert.source,
             reason: alert.reason,
-            anomaly_id: alert.anomaly_id.map(|id| id.to_hex()),
+            anomaly_id: alert.anomaly_id.map(AnomalyId::to_hex),
         }
     }
 }

@@ -38,10 +38,10 @@ const WAIT_SECONDS: u32 = 5;
 #[into_params(parameter_in = Query)]
 pub struct TimeParams {
     /// First second at which they were made, since epoch.
-    #[param(value_type = Option<i64>, minimum = 0)]
+    #[param(value_type = Option<i64>, minimum = 0, maximum = 99_999_999_999_i64)]
     starttime: Option<String>,
     /// First second after the range.
-    #[param(value_type = Option<i64>, minimum = 0)]
+    #[param(value_type = Option<i64>, minimum = 0, maximum = 99_999_999_999_i64)]
     endtime: Option<String>,
 }
 
@@ -125,10 +125,10 @@ fn models(alerts: Vec<Alert>) -> Vec<AlertModel> {
 #[into_params(parameter_in = Query)]
 pub struct ExportParams {
     /// Name of the cursor, 1 to 128 bytes; each follower has one of its own.
-    #[param(value_type = String, required = true, min_length = 1, max_length = 128, example = "siem")]
+    #[param(value_type = String, required = true, min_length = 1, max_length = 128, pattern = r"^\S+$", example = "siem")]
     index: Option<String>,
     /// `next`, `resend`, `head` (the oldest alert kept), `tail` (after the newest), or a second since epoch.
-    #[param(value_type = String, required = true, example = "next")]
+    #[param(value_type = String, required = true, pattern = "^(next|resend|head|tail|[0-9]{1,11})$", example = "next")]
     operation: Option<String>,
 }
 

@@ -56,9 +56,9 @@ pub struct AllowedAnswer {
     responses(
         UciBodyErrors,
         (status = 200, description = "It no longer counts", body = AllowedAnswer),
-        (status = 400, description = "A field is wrong, or the anomaly is a reset", body = UciErrorBody),
         (status = 403, description = "The scope uci:write is missing", body = UciErrorBody),
         (status = 404, description = "No such anomaly in this tenant's index", body = UciErrorBody),
+        (status = 409, description = "The anomaly is a reset, which takes no points off", body = UciErrorBody),
     ),
     security(("bearer" = []), ("basic" = [])),
 )]

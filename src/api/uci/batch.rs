@@ -119,7 +119,7 @@ mod tests {
         assert!(read_lines(b"").unwrap().is_empty());
         let many = "x\n".repeat(MAX_BATCH_LINES + 1);
         assert_eq!(read_lines(many.as_bytes()).unwrap_err().code, "batch_too_large");
-        assert_eq!(read_lines(many[..many.len() - 2].as_bytes()).unwrap().len(), MAX_BATCH_LINES);
+        assert_eq!(read_lines(&many.as_bytes()[..many.len() - 2]).unwrap().len(), MAX_BATCH_LINES);
     }
 
     proptest! {

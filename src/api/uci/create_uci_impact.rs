@@ -67,7 +67,10 @@ impl From<UciAnomaly> for UciImpactAnswer {
 /// A repeat with the same `Idempotency-Key` within 24 hours gets the first answer and takes nothing off again.
 #[utoipa::path(
     post, path = "/api/v2/incidents/user/uciimpact", operation_id = "create_uci_impact", tag = "uci",
-    params(("Idempotency-Key" = Option<String>, Header, description = "Makes a repeat of this request safe for 24 hours")),
+    params((
+        "Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255, pattern = "^[!-~]+$",
+        description = "Makes a repeat of this request safe for 24 hours",
+    )),
     request_body = UciImpact,
     responses(
         UciBodyErrors,

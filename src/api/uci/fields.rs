@@ -22,8 +22,16 @@ pub const MAX_TEXT_BYTES: usize = 4096;
 /// taking it would silently lose the impact or find nothing.
 const SECONDS_FOR_MS: Range<i64> = 1_000_000_000..10_000_000_000;
 
+/// From here on a float no longer tells one whole number from the next.
+const WHOLE_IN_FLOATS: f64 = 9_007_199_254_740_992.0;
+
 /// Seconds since epoch from here on (the year 5138) are ms that were not divided.
 const MS_FOR_SECONDS: i64 = 100_000_000_000;
+
+/// A user's name in a list, for the document.
+#[derive(Debug, utoipa::ToSchema)]
+#[schema(value_type = String, min_length = 1, max_length = 4096, pattern = r"\S", example = "name@netskope.com")]
+pub struct UserName(pub String);
 
 /// A refused field.
 #[must_use]
@@ -136,14 +144,12 @@ impl Fields {
     /// `400` when it is something else.
     pub fn integer(&self, name: &str, range: RangeInclusive<i64>) -> Result<Option<i64>, ApiError> {
         let Some(value) = self.get(name) else { return Ok(None) };
-        let number = value.as_i64().or_else(|| value.as_f64().filter(|n| n.fract() == 0.0).map(truncated));
-        match number.filter(|number| range.contains(number)) {
-            Some(number) => Ok(Some(number)),
-            None => {
-                let problem = format!("must be a whole number from {} to {}", range.start(), range.end());
-                Err(refuse(name, problem))
-            }
-        }
+        let whole = |number: &f64| number.fract() == 0.0 && number.abs() < WHOLE_IN_FLOATS;
+        let number = value.as_i64().or_else(|| value.as_f64().filter(whole).map(truncated));
+        let number = number.filter(|number| range.contains(number)).ok_or_else(|| {
+            refuse(name, format_args!("must be a whole number from {} to {}", range.start(), range.end()))
+        })?;
+        Ok(Some(number))
     }
 
     /// [`Fields::integer`] that is there.
@@ -226,7 +232,7 @@ mod tests {
     use super::*;
 
     fn fields(value: Value) -> Fields {
-        Fields::of(json!({ "x": value })).unwrap()
+        Fields(Map::from_iter([("x".to_owned(), value)]))
     }
 
     #[test]
@@ -249,6 +255,9 @@ mod tests {
         ] {
             let told = "`x` must be a whole number from 1 to 1000".to_owned();
             assert_eq!(read(value.clone()), Err(told), "{value}");
+        }
+        for (value, right) in [(json!(9_007_199_254_740_991.0), true), (json!(9_007_199_254_740_992.0), false)] {
+            assert_eq!(fields(value).integer("x", 1..=i64::MAX).is_ok(), right);
         }
         assert_eq!(read(Value::Null), Ok(None));
         assert_eq!(fields(Value::Null).needed_integer("x", 1..=2).unwrap_err().message, "`x` is missing");

@@ -15,6 +15,7 @@ pub mod get_uci_anomaly;
 pub mod impact;
 pub mod model;
 pub mod paging;
+pub mod reset_rule_form;
 pub mod reset_rules;
 pub mod reset_uci;
 pub mod scores;

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::{UciBodyErrors, UciCallerErrors, UciErrorBody};
 use super::fields::Fields;
+use super::reset_rule_form::ResetRuleForm;
 use crate::api::body;
 use crate::api::error::ApiError;
 use crate::api::rate::RatedCaller;
@@ -22,34 +23,26 @@ use crate::services::uci::ResetRuleRequest;
 /// Most users and patterns of one rule.
 const MAX_USERS: usize = 10_000;
 
-/// A rule to store.
-#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
+/// A rule to store, as it is sent.
+#[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
-#[schema(example = json!({
-    "name": "monday mornings", "users": ["*@example.com"], "schedule": "weekly", "at": "06:30", "weekday": "monday",
-}))]
 pub struct ResetRuleModel {
     /// Name for people.
-    #[schema(min_length = 1, max_length = 4096, pattern = r"\S")]
     pub name: String,
-    /// Users, exactly or as glob patterns (`*`, `?`, `[ab]`, `{a,b}`), without case.
-    #[schema(min_items = 1, max_items = 10000)]
+    /// Users, exactly or as glob patterns.
     pub users: Vec<String>,
     /// `daily`, `weekly` or `monthly`.
     pub schedule: String,
     /// Time of day, `HH:MM`, UTC.
-    #[schema(example = "06:30")]
     pub at: String,
-    /// Day of a weekly schedule, in English; other schedules have none.
+    /// Day of a weekly schedule, in English.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub weekday: Option<String>,
-    /// Day of a monthly schedule, 1 to 28; other schedules have none.
+    /// Day of a monthly schedule, 1 to 28.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(minimum = 1, maximum = 28)]
     pub day_of_month: Option<i64>,
-    /// Whether it runs; true by default.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub enabled: Option<bool>,
+    /// Whether it runs.
+    pub enabled: bool,
 }
 
 impl ResetRuleModel {
@@ -178,7 +171,7 @@ pub async fn list_reset_rules(
 /// a rule that is due runs once.
 #[utoipa::path(
     post, path = "/api/v2/incidents/uci/resetrules", operation_id = "create_reset_rule", tag = "uci",
-    request_body = ResetRuleModel,
+    request_body = ResetRuleForm,
     responses(
         UciBodyErrors,
         (status = 201, description = "Stored and durable", body = StoredResetRule),
@@ -223,7 +216,7 @@ pub async fn get_reset_rule(
 #[utoipa::path(
     put, path = "/api/v2/incidents/uci/resetrules/{id}", operation_id = "replace_reset_rule", tag = "uci",
     params(("id" = i64, Path, description = "Number of the rule", example = 1)),
-    request_body = ResetRuleModel,
+    request_body = ResetRuleForm,
     responses(
         UciBodyErrors,
         (status = 200, description = "The rule as it is now", body = StoredResetRule),

@@ -8,7 +8,7 @@ use axum::response::Response;
 use serde::{Deserialize, Serialize};
 
 use super::error::{UciBodyErrors, UciErrorBody};
-use super::fields::Fields;
+use super::fields::{Fields, UserName};
 use crate::api::body;
 use crate::api::error::ApiError;
 use crate::api::rate::RatedCaller;
@@ -23,7 +23,7 @@ const MAX_USERS: usize = 10_000;
 #[schema(example = json!({ "users": ["name@netskope.com"] }))]
 pub struct ResetUci {
     /// Users in any spelling.
-    #[schema(min_items = 1, max_items = 10000)]
+    #[schema(min_items = 1, max_items = 10000, value_type = Vec<UserName>)]
     pub users: Vec<String>,
 }
 

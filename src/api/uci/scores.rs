@@ -7,7 +7,7 @@ use axum::response::Response;
 use serde::Serialize;
 
 use super::error::{UciBodyErrors, UciErrorBody};
-use super::fields::Fields;
+use super::fields::{Fields, UserName};
 use crate::api::body;
 use crate::api::error::ApiError;
 use crate::api::rate::RatedCaller;
@@ -56,7 +56,7 @@ impl From<UserConfidences> for UserUci {
 pub struct GetUci {
     /// Users in any spelling, at most 512, repeated ones counted.
     #[schema(min_items = 1, max_items = 512)]
-    pub users: Vec<String>,
+    pub users: Vec<UserName>,
     /// Days before the one of this time are left out, in ms since epoch; 0, the default, leaves out none.
     #[schema(minimum = 0, value_type = Option<f64>)]
     pub from_time: Option<i64>,
@@ -102,14 +102,34 @@ pub async fn get_uci(
         .await
 }
 
-/// A user whose scores are wanted; `user` or `username` is needed.
+/// A user whose scores are wanted.
 #[derive(Debug, utoipa::ToSchema)]
-#[schema(rename_all = "camelCase", example = json!({ "user": "name@netskope.com", "fromTime": 0 }))]
-pub struct GetUserUci {
+#[serde(untagged)]
+#[schema(example = json!({ "user": "name@netskope.com", "fromTime": 0 }))]
+pub enum GetUserUci {
+    /// As the contract calls it; goes before the other one.
+    User(GetUciOfUser),
+    /// As some clients call it.
+    Username(GetUciOfUsername),
+}
+
+/// A user whose scores are wanted.
+#[derive(Debug, utoipa::ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub struct GetUciOfUser {
     /// The user in any spelling.
-    pub user: Option<String>,
-    /// The same, for clients that call it so; `user` goes before it.
-    pub username: Option<String>,
+    pub user: UserName,
+    /// Days before the one of this time are left out, in ms since epoch; 0, the default, leaves out none.
+    #[schema(minimum = 0, value_type = Option<f64>)]
+    pub from_time: Option<i64>,
+}
+
+/// A user whose scores are wanted.
+#[derive(Debug, utoipa::ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub struct GetUciOfUsername {
+    /// The user in any spelling.
+    pub username: UserName,
     /// Days before the one of this time are left out, in ms since epoch; 0, the default, leaves out none.
     #[schema(minimum = 0, value_type = Option<f64>)]
     pub from_time: Option<i64>,

@@ -27,7 +27,7 @@ pub struct SearchParams {
     #[param(example = "ActivityForUciImpactAPI")]
     activity: Option<String>,
     /// Properties of a result that are wanted, as a comma list; all by default.
-    #[param(example = "anomalyId,user,source,reason,score")]
+    #[param(value_type = Option<Vec<UciProperty>>, style = Form, explode = false)]
     fields: Option<String>,
 }
 
@@ -71,6 +71,25 @@ pub struct SearchFiltersModel {
 pub struct SearchUciAnomalies {
     /// What the anomalies must match.
     pub filters: Option<SearchFiltersModel>,
+}
+
+/// Properties of a result, for the document.
+#[derive(Debug, utoipa::ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(missing_docs, reason = "they are described where they stand")]
+pub enum UciProperty {
+    AnomalyId,
+    User,
+    Time,
+    Score,
+    Activity,
+    EventId,
+    AnomalyCreatedTime,
+    Source,
+    Reason,
+    MarkAsAllowed,
+    ReasonForAllowed,
+    AdditionalProps,
 }
 
 /// A page of anomalies, in the order in which they were accepted.

@@ -8,7 +8,7 @@ use axum::response::Response;
 use serde::{Deserialize, Serialize};
 
 use super::error::{UciBodyErrors, UciErrorBody};
-use super::fields::{Fields, refuse};
+use super::fields::{Fields, UserName, refuse};
 use super::model::whole_seconds;
 use super::paging::{MAX_LIMIT, PagingParams};
 use super::users::MAX_USERS;
@@ -24,15 +24,33 @@ use crate::services::uci::UserActivityRequest;
 /// Days that are ever shown: what is older is not.
 const SHOWN_DAYS: i64 = 90;
 
+/// What a listing may be ordered by, for the document.
+#[derive(Debug, utoipa::ToSchema)]
+#[schema(rename_all = "lowercase")]
+pub enum SortBy {
+    /// Time, then id.
+    Time,
+}
+
+/// Ways of an order, for the document.
+#[derive(Debug, utoipa::ToSchema)]
+#[schema(rename_all = "lowercase")]
+pub enum SortOrder {
+    /// Earliest first.
+    Asc,
+    /// Latest first.
+    Desc,
+}
+
 /// Order of the listing.
 #[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct SortParams {
     /// `time`, the only order.
-    #[param(example = "time")]
+    #[param(value_type = Option<SortBy>, inline)]
     sortby: Option<String>,
     /// `desc`, the default: latest first; or `asc`.
-    #[param(example = "desc")]
+    #[param(value_type = Option<SortOrder>, inline)]
     sortorder: Option<String>,
 }
 
@@ -42,7 +60,7 @@ pub struct SortParams {
 pub struct ListUserAnomalies {
     /// Users in any spelling; all when absent.
     #[schema(min_items = 1, max_items = 10000)]
-    pub users: Option<Vec<String>>,
+    pub users: Option<Vec<UserName>>,
     /// Days before now; 90, the default, is the most that is shown.
     #[schema(minimum = 1)]
     pub timeframe: Option<i64>,
@@ -53,9 +71,9 @@ pub struct ListUserAnomalies {
     #[schema(minimum = 1, maximum = 10000)]
     pub limit: Option<i64>,
     /// `time`.
-    pub sortby: Option<String>,
+    pub sortby: Option<SortBy>,
     /// `desc` or `asc`.
-    pub sortorder: Option<String>,
+    pub sortorder: Option<SortOrder>,
 }
 
 /// An anomaly in a listing.

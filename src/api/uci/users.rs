@@ -7,7 +7,7 @@ use axum::response::Response;
 use serde::Serialize;
 
 use super::error::{UciBodyErrors, UciErrorBody};
-use super::fields::{Fields, refuse};
+use super::fields::{Fields, UserName, refuse};
 use crate::api::body;
 use crate::api::error::ApiError;
 use crate::api::rate::RatedCaller;
@@ -29,15 +29,29 @@ fn rating_rank(fields: &Fields) -> Result<Option<Band>, ApiError> {
     text.parse().map(Some).map_err(|_| refuse("ratingRank", "must be `all`, `poor`, `moderate` or `good`"))
 }
 
+/// Ratings that can be asked for, for the document.
+#[derive(Debug, utoipa::ToSchema)]
+#[schema(rename_all = "lowercase")]
+pub enum RatingRank {
+    /// Any.
+    All,
+    /// 0 to 350.
+    Poor,
+    /// 351 to 650.
+    Moderate,
+    /// 651 to 1000.
+    Good,
+}
+
 /// Which active users.
 #[derive(Debug, utoipa::ToSchema)]
 #[schema(rename_all = "camelCase", example = json!({ "ratingRank": "poor" }))]
 pub struct ListActiveUci {
     /// Only these users, in any spelling; all when absent.
     #[schema(min_items = 1, max_items = 10000)]
-    pub watchlist: Option<Vec<String>>,
+    pub watchlist: Option<Vec<UserName>>,
     /// `all`, the default, `poor`, `moderate` or `good`.
-    pub rating_rank: Option<String>,
+    pub rating_rank: Option<RatingRank>,
 }
 
 /// An active user.
@@ -110,7 +124,7 @@ pub struct ListUci {
     #[schema(minimum = 1)]
     pub users_active_in_last_days: Option<i64>,
     /// `all`, the default, `poor`, `moderate` or `good`; the counts are of all bands.
-    pub rating_rank: Option<String>,
+    pub rating_rank: Option<RatingRank>,
     /// Only those whose name contains this.
     pub user: Option<ContainsText>,
 }

@@ -105,12 +105,12 @@ fn check_schema(operation: &str, documented: &Value, answer: &Answer, shown: &im
 /// The validator of a schema of the document, made once.
 fn validator(name: &str, schema: &Value) -> Arc<Validator> {
     static MADE: LazyLock<Mutex<HashMap<String, Arc<Validator>>>> = LazyLock::new(Mutex::default);
-    let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut validators = MADE.lock().unwrap_or_else(PoisonError::into_inner);
     let make = || {
         let whole = json!({ "allOf": [schema], "components": DOCUMENT["components"] });
         Arc::new(jsonschema::validator_for(&whole).unwrap_or_else(|error| panic!("{name}: {error}")))
     };
-    Arc::clone(made.entry(name.to_owned()).or_insert_with(make))
+    Arc::clone(validators.entry(name.to_owned()).or_insert_with(make))
 }
 
 fn only(body: &Map<String, Value>, keys: &[&str]) {

@@ -57,5 +57,5 @@ async fn an_empty_body_is_tolerated_and_a_wrong_one_is_not() {
     tenant.api.post_json(RESET, &json!({ "users": ["ann"] })).await.expect(200);
     let resets = tenant.api.send("POST", &format!("{SEARCH}?activity=UciReset"), "").await.expect(200).json();
     let reset = resets["results"][0]["anomalyId"].as_str().unwrap();
-    tenant.api.send("POST", &format!("{ANOMALIES}/{reset}/allow"), "").await.expect(400);
+    tenant.api.send("POST", &format!("{ANOMALIES}/{reset}/allow"), "").await.expect(409);
 }

@@ -112,9 +112,9 @@ async fn check(process: &TestProcess, token: &str, keys: usize) {
     let users: Vec<_> = (0..USERS).map(|user| format!("user{user}@example.com")).collect();
     let answer = api.post_json(GET_UCI, &json!({ "users": users })).await.expect(200).json();
     for (user, found) in answer["usersUci"].as_array().unwrap().iter().enumerate() {
-        let taken: i64 = (0..keys).filter(|key| key % USERS == user).map(points).sum();
+        let points_taken: i64 = (0..keys).filter(|key| key % USERS == user).map(points).sum();
         let score = found["confidences"].as_array().unwrap().last().unwrap()["confidenceScore"].as_i64().unwrap();
-        assert_eq!(score, (1000 - taken).max(0), "{found}");
+        assert_eq!(score, (1000 - points_taken).max(0), "{found}");
     }
     let found = api.send("POST", &format!("{SEARCH}?limit=1"), "").await.expect(200).json();
     assert_eq!(found["totalCount"], keys);

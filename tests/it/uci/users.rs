@@ -31,12 +31,12 @@ async fn anomalies_of_users_are_listed_by_time() {
     assert_eq!(list("?limit=1", json!({ "limit": 3, "offset": 2 })).await, (json!(3), json!([300])));
     assert_eq!(list("?limit=10000&offset=3", json!({})).await, (json!(3), json!([])));
     let answer = tenant.api.send("POST", LIST, "").await.expect(200).json();
-    let mut last = answer["results"][2].clone();
+    let mut oldest = answer["results"][2].clone();
     for name in ["anomalyId", "eventId", "alertId", "anomalyCreatedTime"] {
-        assert!(last[name].take().is_string());
+        assert!(oldest[name].take().is_string());
     }
     assert_eq!(
-        last,
+        oldest,
         json!({
             "anomalyId": null, "eventId": null, "alertId": null, "anomalyCreatedTime": null, "user": "Ann",
             "time": NOW_MS - 3 * DAY_MS, "score": 300, "severity": "Critical", "activity": "ActivityForUciImpactAPI",
