@@ -8,6 +8,7 @@ mod activities;
 mod anomalies;
 mod auth;
 mod cli;
+mod docs;
 mod exports;
 mod exposure;
 mod external;

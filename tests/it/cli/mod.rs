@@ -7,6 +7,7 @@ mod export;
 mod exports;
 mod ingest;
 mod lake;
+mod sql;
 mod tenant;
 mod token;
 mod usage;
