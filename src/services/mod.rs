@@ -29,6 +29,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::sync::Semaphore;
+use tokio_util::task::TaskTracker;
 
 use crate::domain::anomaly::AnomalyId;
 use crate::domain::clock::Clock;
@@ -75,6 +76,8 @@ pub struct Services {
     own_sources: OwnSources,
     indexes_in_use: SingleFlight<(TenantKey, String)>,
     saved_exports: SavedExports,
+    /// Writes that nobody waits for but the end of the process.
+    background: TaskTracker,
     export_permits: Arc<Semaphore>,
     sql_gates: sql::Gates,
     ingest_permits: Semaphore,
@@ -135,6 +138,7 @@ impl Services {
             data_dir: dir.path().to_owned(),
             tmp: dir.tmp(),
             saved_exports: SavedExports::new(dir.exports()),
+            background: TaskTracker::new(),
             evidence_flights: SingleFlight::default(),
             keys_in_use: SingleFlight::default(),
             own_sources: OwnSources::default(),
@@ -155,6 +159,8 @@ impl Services {
 
     /// Writes what is queued and closes the registry. Requests must have ended.
     pub async fn close(&self) {
+        self.background.close();
+        self.background.wait().await;
         self.auth.flush_last_used().await;
         self.registry.close().await;
     }

@@ -10,6 +10,7 @@ use datafusion::common::ParamValues;
 use futures::TryStreamExt;
 use serde_json::json;
 use tokio::task::JoinError;
+use tokio_util::task::TaskTracker;
 
 use super::auth::Actor;
 use super::evidence::chain;
@@ -263,7 +264,13 @@ impl Services {
     fn sql_audit(&self, actor: &Actor, tenant: &Tenant, text: &str) -> SqlAudit {
         let shown = text.floor_char_boundary(AUDITED_BYTES.min(text.len()));
         let entry = audit_entry(actor, self.clock.now_ms(), Some(tenant.key), "sql", &text[..shown]);
-        SqlAudit { entry, registry: Arc::clone(&self.registry), runtime: self.cpu.tokio(), files: None }
+        SqlAudit {
+            entry,
+            registry: Arc::clone(&self.registry),
+            runtime: self.cpu.tokio(),
+            background: self.background.clone(),
+            files: None,
+        }
     }
 }
 
@@ -272,6 +279,8 @@ struct SqlAudit {
     entry: AuditEntry,
     registry: Arc<Registry>,
     runtime: tokio::runtime::Handle,
+    /// What the process waits for before it ends.
+    background: TaskTracker,
     files: Option<Arc<crate::query::sql::store::OpenedFiles>>,
 }
 
@@ -284,17 +293,18 @@ impl SqlAudit {
     }
 
     fn write_as(self, rows: u64, bytes: u64, outcome: &str) {
-        let Self { mut entry, registry, runtime, files } = self;
+        let Self { mut entry, registry, runtime, background, files } = self;
         let files = files.map_or(0, |files| files.count());
         entry.rows = Some(i64::try_from(rows).unwrap_or(i64::MAX));
         entry.detail = json!({ "bytes": bytes, "files": files, "outcome": outcome });
-        runtime.spawn(async move {
+        let write = async move {
             let write =
                 registry.write(move |conn| Box::pin(async move { crate::registry::audit::append(conn, &entry).await }));
             if let Err(error) = write.await {
                 tracing::error!(error = chain(&error), "could not write the audit entry of a statement");
             }
-        });
+        };
+        background.spawn_on(write, &runtime);
     }
 }
 

@@ -9,6 +9,7 @@ mod anomalies;
 mod auth;
 mod cli;
 mod durability;
+mod docs;
 mod exports;
 mod exposure;
 mod external;

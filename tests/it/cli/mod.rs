@@ -10,6 +10,7 @@ mod exports;
 mod ingest;
 mod lake;
 mod source;
+mod sql;
 mod tenant;
 mod token;
 mod uci;

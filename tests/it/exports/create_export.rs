@@ -40,6 +40,59 @@ async fn an_export_holds_what_the_anomaly_has_in_every_format() {
 }
 
 #[tokio::test]
+async fn an_export_holds_what_a_statement_gives() {
+    let server = TestServer::start().await;
+    let (tenant, _) = tenant_with(&server, 300).await;
+    let sql =
+        "SELECT fileName, \"time\", count(*) AS n FROM activities WHERE fileName < $limit GROUP BY 1, 2 ORDER BY 1";
+    let params = json!({ "limit": "2" });
+    for (format, media_type) in [
+        ("csv", "text/csv"),
+        ("ndjson", "application/x-ndjson"),
+        ("json", "application/json"),
+        ("arrow", "application/vnd.apache.arrow.stream"),
+        ("parquet", "application/vnd.apache.parquet"),
+    ] {
+        let wish = json!({ "sql": sql, "params": params, "format": format });
+        let id = tenant.api.post_json(PATH, &wish).await.expect(202).json()["id"].as_i64().unwrap();
+        make(&server).await;
+        let shown = show(&tenant, id).await;
+        assert_eq!(
+            (&shown["state"], &shown["rows"], &shown["params"]),
+            (&json!("ready"), &json!(112), &params),
+            "{shown}"
+        );
+        let direct = tenant.api.with("accept", media_type);
+        let direct = direct.post_json("/api/v1/sql", &json!({ "sql": sql, "params": params })).await.expect(200);
+        assert!(content(&tenant, id).await.expect(200).body == direct.body, "{format}: other bytes");
+    }
+}
+
+#[tokio::test]
+async fn statements_are_refused_when_asked_for_and_what_they_meet_later_is_told() {
+    let server = TestServer::start().await;
+    let (tenant, _) = tenant_with(&server, 3).await;
+    for (wish, code) in [
+        (json!({ "sql": "selec 1" }), "sql_syntax"),
+        (json!({ "sql": "SELECT nothing FROM activities" }), "sql_invalid"),
+        (json!({ "sql": "SELECT * FROM tokens" }), "sql_invalid"),
+        (json!({ "sql": "CREATE TABLE a (b INT)" }), "sql_not_allowed"),
+        (json!({ "sql": "SELECT $1" }), "sql_parameter"),
+        (json!({ "sql": "SELECT $1", "params": 5 }), "sql_parameter"),
+        (json!({ "sql": "" }), "sql_syntax"),
+    ] {
+        assert_eq!(tenant.api.post_json(PATH, &wish).await.expect(400).json()["code"], code, "{wish}");
+    }
+    let wish = json!({ "sql": "SELECT 1 / (asn - asn) FROM (SELECT coalesce(asn, 1) AS asn FROM activities)" });
+    let id = tenant.api.post_json(PATH, &wish).await.expect(202).json()["id"].as_i64().unwrap();
+    make(&server).await;
+    let shown = show(&tenant, id).await;
+    assert_eq!((&shown["state"], &shown["attempts"]), (&json!("failed"), &json!(1)), "{shown}");
+    assert!(shown["error"].as_str().unwrap().to_lowercase().contains("divide by zero"), "{shown}");
+    assert!(server.export_files().is_empty());
+}
+
+#[tokio::test]
 async fn what_cannot_be_made_is_refused_at_once() {
     let server = TestServer::start().await;
     let (tenant, anomaly) = tenant_with(&server, 1).await;
