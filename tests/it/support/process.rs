@@ -85,7 +85,7 @@ impl ProcessDir {
         control.post_json("/control/tenants", &json!({ "id": 5618, "name": "Example" })).await.expect(201);
         let settings = json!({ "anomalousActivity": true, "availabilityDelayMs": 0 });
         control.send("PATCH", "/control/tenants/5618", settings.to_string()).await.expect(200);
-        let token = json!({ "scopes": "activities:write,anomalies:write" });
+        let token = json!({ "scopes": "activities:write,anomalies:write,sql:read" });
         let made = control.post_json("/control/tenants/5618/tokens", &token).await.expect(201).json();
         made["token"].as_str().unwrap().to_owned()
     }
