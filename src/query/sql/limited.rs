@@ -259,7 +259,7 @@ fn sizes(made: Made, args: &ScalarFunctionArgs) -> Result<Vec<u64>, DataFusionEr
     })
 }
 
-/// The operator `||` on texts: null when either is.
+/// The operator `||` on texts, for as many as stand in a row: null when any is.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct TextConcat {
     signature: Signature,
@@ -297,14 +297,9 @@ impl ScalarUDFImpl for TextConcat {
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue, DataFusionError> {
         let arrays = ColumnarValue::values_to_arrays(&args.args)?;
-        let [left, right] = arrays.as_slice() else {
-            return Err(DataFusionError::Internal("|| takes two texts".to_owned()));
-        };
+        let texts: Vec<&arrow::array::StringArray> = arrays.iter().map(|array| array.as_string::<i32>()).collect();
         let constant = args.args.iter().all(|arg| matches!(arg, ColumnarValue::Scalar(_)));
-        let joined = arrow::compute::kernels::concat_elements::concat_elements_utf8(
-            left.as_string::<i32>(),
-            right.as_string::<i32>(),
-        )?;
+        let joined = arrow::compute::kernels::concat_elements::concat_elements_utf8_many(&texts)?;
         if constant && joined.len() == 1 {
             let scalar = datafusion::scalar::ScalarValue::try_from_array(&joined, 0)?;
             return Ok(ColumnarValue::Scalar(scalar));

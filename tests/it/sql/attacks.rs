@@ -218,6 +218,11 @@ fn hurting() -> Vec<(Outcome, String)> {
         (Refused, format!("SELECT '{}'", "x".repeat(900_000))),
         (Refused, format!("SELECT \"{}\"", "x".repeat(10_000))),
         (Refused, format!("SELECT {}", many(3_000, "a", "."))),
+        // As much as the bounds allow: planned within moments.
+        (Answered, format!("SELECT count({}) FROM activities", many(490, "city", " || "))),
+        (Answered, format!("SELECT count({}) FROM activities", many(490, "asn", " + "))),
+        (Answered, format!("SELECT count(*) FROM activities WHERE asn IN ({})", many(9_000, "1", ", "))),
+        (Refused, format!("SELECT {}", (0..5_000).map(|i| format!("{i} AS c{i}")).collect::<Vec<_>>().join(", "))),
         // Joins that repeat rows without end, and wide ones.
         (Any, "SELECT count(*) FROM activities a, activities b, activities c, activities d, activities e, activities f".to_owned()),
         (Any, "SELECT a.l FROM (SELECT array_agg(activityId) AS l FROM activities) a, activities b, activities c".to_owned()),
