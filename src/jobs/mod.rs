@@ -1,5 +1,7 @@
 //! Background work of a serving process.
 
+mod uci;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -41,6 +43,7 @@ pub fn start(services: &Arc<Services>, stop: &CancellationToken) -> Jobs {
     let (evidence, tidy) = (Arc::clone(services), Arc::clone(services));
     tracker.spawn(every(EVIDENCE_EVERY, stop.clone(), move || make_evidence(Arc::clone(&evidence))));
     tracker.spawn(every(TIDY_EVERY, stop.clone(), move || tidy_up(Arc::clone(&tidy))));
+    uci::start(&tracker, services, stop);
     Jobs(tracker)
 }
 

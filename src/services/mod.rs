@@ -14,6 +14,7 @@ pub mod settings;
 pub mod single_flight;
 pub mod sql;
 pub mod tenants;
+pub mod uci;
 pub mod upload;
 
 use std::path::PathBuf;
@@ -60,6 +61,7 @@ pub struct Services {
     tmp: PathBuf,
     evidence_flights: SingleFlight<AnomalyId>,
     keys_in_use: SingleFlight<(TenantKey, String)>,
+    indexes_in_use: SingleFlight<(TenantKey, String)>,
     export_permits: Arc<Semaphore>,
     sql_gates: sql::Gates,
     ingest_permits: Semaphore,
@@ -119,6 +121,7 @@ impl Services {
             tmp: dir.tmp(),
             evidence_flights: SingleFlight::default(),
             keys_in_use: SingleFlight::default(),
+            indexes_in_use: SingleFlight::default(),
             export_permits: Arc::new(Semaphore::new(settings.max_exports)),
             sql_gates: sql::Gates::new(settings.sql.server_memory),
             ingest_permits: Semaphore::new(settings.max_ingests),
