@@ -18,6 +18,7 @@ mod incidents;
 mod policy;
 mod process;
 mod sources;
+mod sql;
 mod support;
 mod system;
 mod uci;
