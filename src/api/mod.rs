@@ -44,8 +44,12 @@ use error::ApiError;
         description = "Activities in, anomalies explained, evidence out.",
         license(name = "Apache-2.0", identifier = "Apache-2.0"),
     ),
-    // Schemas that are named only by responses which many routes share.
-    components(schemas(uci::error::GatewayErrorBody, uci::error::UciErrorBody)),
+    // Schemas that only a parameter, or responses which many routes share, name.
+    components(schemas(
+        uci::error::GatewayErrorBody,
+        uci::error::UciErrorBody,
+        uci::search_uci_anomalies::UciProperty,
+    )),
     tags(
         (name = "external", description = "Wire contract of the anomalous activity API"),
         (name = "incidents", description = "Wire contract of the incidents API: anomalies as others handle them"),

@@ -69,6 +69,18 @@ pub struct KindParams {
     kind: Option<String>,
 }
 
+/// [`PagingParams`] of the listing, whose pages are smaller.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct ListPagingParams {
+    /// Results before the page; 0, the default, is the first.
+    #[param(value_type = Option<i64>, minimum = 0, example = 0)]
+    offset: Option<String>,
+    /// Most results of the page; 1,000 by default.
+    #[param(value_type = Option<i64>, minimum = 1, maximum = 5000, example = 1000)]
+    limit: Option<String>,
+}
+
 /// A page of alerts.
 #[derive(Debug, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct AlertList {
@@ -82,7 +94,7 @@ pub struct AlertList {
 /// Lists alerts in the order in which they were made.
 #[utoipa::path(
     get, path = "/api/v2/events/data/alert", operation_id = "list_alerts", tag = "alerts",
-    params(KindParams, TimeParams, PagingParams),
+    params(KindParams, TimeParams, ListPagingParams),
     responses(
         UciCallerErrors,
         (status = 200, description = "A page of at most 5,000", body = AlertList),
@@ -95,12 +107,13 @@ pub async fn list_alerts(
     caller: RatedCaller,
     kind: Result<Query<KindParams>, QueryRejection>,
     time: Result<Query<TimeParams>, QueryRejection>,
-    paging: Result<Query<PagingParams>, QueryRejection>,
+    paging: Result<Query<ListPagingParams>, QueryRejection>,
 ) -> Result<Response, ApiError> {
     caller.require(Scope::AlertsRead)?;
     let Query(kind) = kind.map_err(|e| crate::api::query_error(&e))?;
     let Query(time) = time.map_err(|e| crate::api::query_error(&e))?;
-    let Query(paging) = paging.map_err(|e| crate::api::query_error(&e))?;
+    let Query(ListPagingParams { offset, limit }) = paging.map_err(|e| crate::api::query_error(&e))?;
+    let paging = PagingParams { offset, limit };
     let kind = kind.kind.map(|kind| AlertCondition { field: AlertField::AlertType, values: vec![kind] });
     let filter = time.filter(kind.into_iter().collect())?;
     let page = find(&services, &caller, filter, paging.resolve(MAX_LISTED)?).await?;

@@ -27,10 +27,10 @@ pub struct Paging {
 pub struct PagingParams {
     /// Results before the page; 0, the default, is the first.
     #[param(value_type = Option<i64>, minimum = 0, example = 0)]
-    offset: Option<String>,
+    pub offset: Option<String>,
     /// Most results of the page; 1,000 by default.
     #[param(value_type = Option<i64>, minimum = 1, maximum = 10000, example = 1000)]
-    limit: Option<String>,
+    pub limit: Option<String>,
 }
 
 impl PagingParams {

@@ -12,7 +12,7 @@ pub struct AnyRule {
     #[schema(min_length = 1, max_length = 4096, pattern = r"\S")]
     pub name: String,
     /// Users, exactly or as glob patterns (`*`, `?`, `[ab]`, `{a,b}`), without case.
-    #[schema(min_items = 1, max_items = 10000)]
+    #[schema(min_items = 1, max_items = 1000)]
     pub users: Vec<UserName>,
     /// Time of day, UTC.
     #[schema(pattern = "^([01][0-9]|2[0-3]):[0-5][0-9]$", example = "06:30")]

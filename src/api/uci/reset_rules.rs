@@ -21,7 +21,7 @@ use crate::services::Services;
 use crate::services::uci::ResetRuleRequest;
 
 /// Most users and patterns of one rule.
-const MAX_USERS: usize = 10_000;
+const MAX_USERS: usize = 1_000;
 
 /// A rule to store, as it is sent.
 #[derive(Debug, Clone, Serialize)]
