@@ -112,7 +112,11 @@ async fn every_query_finds_what_was_planted() {
     assert_eq!(rows[0]["userKey"], insider.user, "{rows:?}");
     let suspicious = i64::try_from(insider.suspicious).unwrap();
     // One file in twenty is empty.
-    assert!(number(&rows[0]["downloadsOnLastDay"]) * 10 > suspicious * 9 && before * 10 < suspicious, "{:?}", &rows[..2]);
+    assert!(
+        number(&rows[0]["downloadsOnLastDay"]) * 10 > suspicious * 9 && before * 10 < suspicious,
+        "{:?}",
+        &rows[..2]
+    );
     assert!(rows[0]["downloadsADayBefore"].as_f64().unwrap() < 50.0, "{:?}", rows[0]);
 
     let rows = case.rows("02", json!({})).await;
