@@ -153,7 +153,9 @@ impl From<TenantError> for ApiError {
                 Self::new(StatusCode::CONFLICT, "exists", error.to_string()).with_target("tenant")
             }
             TenantError::Dropping(_) => Self::new(StatusCode::CONFLICT, "being_dropped", error.to_string()),
-            TenantError::OutOfRange { .. } | TenantError::RecencyExceedsRetention { .. } => {
+            TenantError::OutOfRange { .. }
+            | TenantError::TooLarge { .. }
+            | TenantError::RecencyExceedsRetention { .. } => {
                 Self::new(StatusCode::BAD_REQUEST, "out_of_range", error.to_string())
             }
             TenantError::Registry(error) => error.into(),

@@ -19,6 +19,9 @@ const HEX_PREFIX: &str = "a1";
 const HEX_DIGITS: usize = 22;
 
 impl AnomalyId {
+    /// The first one.
+    pub const MIN: Self = Self(1);
+
     /// The number.
     #[must_use]
     pub const fn get(self) -> i64 {

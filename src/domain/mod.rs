@@ -5,6 +5,7 @@
 
 pub mod activity;
 pub mod anomaly;
+pub mod api_rate;
 pub mod availability;
 pub mod clock;
 pub mod csv_cell;
@@ -19,6 +20,7 @@ pub mod size_text;
 pub mod tenant;
 pub mod time_text;
 pub mod token_kind;
+pub mod uci;
 pub mod user_count;
 pub mod user_key;
 pub mod user_sketch;

@@ -86,7 +86,9 @@ impl UserSketch {
         if *offset > 0 {
             (0..REGISTERS).for_each(|register| self.raise(register, *offset));
         }
-        ranks.into_iter().for_each(|(register, rank)| self.raise(register, rank));
+        for (register, rank) in ranks {
+            self.raise(register, rank);
+        }
         if *overflow > 0 {
             self.raise(usize::from(overflow_register), *overflow);
         }

@@ -135,7 +135,7 @@ fn json(field: &FieldRef, column: &ArrayRef) -> Result<ArrayRef, arrow::error::A
             values.push(Some(value));
         }
     }
-    let bytes = BinaryViewArray::from_iter(values.iter().map(|value| value.as_deref()));
+    let bytes = values.iter().map(|value| value.as_deref()).collect::<BinaryViewArray>();
     arrow::compute::cast(&bytes, &DataType::Utf8)
 }
 

@@ -1,6 +1,7 @@
 //! Background work of a serving process.
 
 mod exports;
+mod uci;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -46,6 +47,7 @@ pub fn start(services: &Arc<Services>, stop: &CancellationToken) -> Jobs {
     tracker.spawn(every(EVIDENCE_EVERY, stop.clone(), move || make_evidence(Arc::clone(&evidence))));
     tracker.spawn(every(TIDY_EVERY, stop.clone(), move || tidy_up(Arc::clone(&tidy))));
     tracker.spawn(exports::run(Arc::clone(services), stop.clone()));
+    uci::start(&tracker, services, stop);
     Jobs(tracker)
 }
 

@@ -134,6 +134,23 @@ pub async fn get(
     Ok(row.map(Evidence::from))
 }
 
+/// Makes the row of an anomaly that was created without one, because its evidence is made on request
+/// only; changes nothing where there is one or the anomaly is gone.
+pub async fn request(conn: &mut SqliteConnection, tenant: TenantKey, id: AnomalyId) -> Result<(), RegistryError> {
+    sqlx::query(
+        "INSERT INTO evidence (anomaly_id, tenant_id, incarnation, created_at_ms)
+         SELECT id, tenant_id, incarnation, created_at_ms FROM anomalies
+         WHERE id = ? AND tenant_id = ? AND incarnation = ?
+         ON CONFLICT DO NOTHING",
+    )
+    .bind(id.get())
+    .bind(tenant.id.get())
+    .bind(tenant.incarnation)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
 /// Bytes of the tenant's evidence files, summed up.
 pub async fn used_bytes(conn: &mut SqliteConnection, tenant: TenantKey) -> Result<i64, RegistryError> {
     let used = sqlx::query_scalar("SELECT bytes FROM evidence_usage WHERE tenant_id = ? AND incarnation = ?");

@@ -30,6 +30,7 @@ pub mod tenants;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod tokens;
+pub mod uci;
 pub mod users;
 mod writer;
 #[cfg(test)]

@@ -37,6 +37,11 @@ pub(super) async fn stamp(conn: &mut SqliteConnection, tenant: TenantKey, now_ms
     Ok(at_ms)
 }
 
+/// The latest time that the tenant's clock has given, ms since epoch.
+pub(super) async fn last_ms(conn: &mut SqliteConnection, tenant: TenantKey) -> Result<Option<i64>, RegistryError> {
+    Ok(load(conn, tenant).await?.map(|clock| clock.last_ms))
+}
+
 /// Closes the tenant's clock at `now_ms` for a page, by [`ModifiedClock::close`], and returns the first ms that
 /// the page may not include. Reads that begin after this transaction see everything before that ms, and
 /// nothing will ever be added there.

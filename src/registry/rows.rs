@@ -50,6 +50,11 @@ impl TryFrom<TextList> for Vec<String> {
     }
 }
 
+/// A column with a list of texts, as [`text_list`] writes it.
+pub(super) fn parsed_list(row: &SqliteRow, column: &str) -> Result<Vec<String>, sqlx::Error> {
+    serde_json::from_str(row.try_get::<&str, _>(column)?).map_err(|error| decode_error(column, error))
+}
+
 /// The stored form of a list of texts; also the form in which a statement takes one for `json_each`.
 pub(super) fn text_list<T: AsRef<str>>(texts: &[T]) -> String {
     texts.iter().map(AsRef::as_ref).collect::<serde_json::Value>().to_string()

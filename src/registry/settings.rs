@@ -3,8 +3,10 @@
 use sqlx::{FromRow, SqliteConnection};
 
 use super::tenants::{self, Tenant, TenantError};
+use crate::domain::api_rate::ApiRate;
 use crate::domain::day::DAY_MS;
 use crate::domain::tenant::TenantId;
+use crate::domain::uci::score::{BEST, MAX_WINDOW_MS};
 
 const HOUR_MS: i64 = 3_600_000;
 
@@ -59,6 +61,49 @@ impl Overrides {
     }
 }
 
+/// Settings of the User Confidence Index; as a value of its own, the server's defaults.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UciSettings {
+    /// How long an impact counts, in ms; at most 90 days.
+    pub window_ms: i64,
+    /// A fall below this score is told; 0 tells none.
+    pub threshold: i64,
+    /// Requests a second that the rate-limited routes take from one token.
+    pub api_rate: ApiRate,
+}
+
+impl Default for UciSettings {
+    /// 30 days, 651, 4 a second (wire contract of the index, sections 1 to 3).
+    fn default() -> Self {
+        Self { window_ms: 30 * DAY_MS, threshold: 651, api_rate: ApiRate::default() }
+    }
+}
+
+/// A tenant's own settings of the index; none means the server's default.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, FromRow)]
+pub struct UciOverrides {
+    /// See [`UciSettings::window_ms`].
+    #[sqlx(rename = "uci_window_ms")]
+    pub window_ms: Option<i64>,
+    /// See [`UciSettings::threshold`].
+    #[sqlx(rename = "uci_threshold")]
+    pub threshold: Option<i64>,
+    /// See [`UciSettings::api_rate`], as [`ApiRate::number`].
+    pub api_rate: Option<u32>,
+}
+
+impl UciOverrides {
+    /// The settings that apply over the server's defaults.
+    #[must_use]
+    pub fn over(&self, defaults: &UciSettings) -> UciSettings {
+        UciSettings {
+            window_ms: self.window_ms.unwrap_or(defaults.window_ms),
+            threshold: self.threshold.unwrap_or(defaults.threshold),
+            api_rate: self.api_rate.map_or(defaults.api_rate, ApiRate::of_number),
+        }
+    }
+}
+
 /// A change of settings; what is none stays as it is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct SettingsChange {
@@ -68,6 +113,8 @@ pub struct SettingsChange {
     pub overrides: Overrides,
     /// A new storage quota.
     pub quota: Option<Quota>,
+    /// New settings of the User Confidence Index.
+    pub uci: UciOverrides,
 }
 
 /// What a tenant may store, activities and evidence together. As JSON a number or `null`.
@@ -102,6 +149,13 @@ fn check_range(setting: &'static str, value: Option<i64>, at_least: i64) -> Resu
     }
 }
 
+fn check_most(setting: &'static str, value: Option<i64>, at_most: i64) -> Result<(), TenantError> {
+    match value {
+        Some(value) if value > at_most => Err(TenantError::TooLarge { setting, at_most, value }),
+        _ => Ok(()),
+    }
+}
+
 /// Changes the given settings of an active tenant and returns it as it is then.
 ///
 /// # Errors
@@ -122,6 +176,10 @@ pub async fn update(
     check_range("activity retention (ms)", asked.activity_retention_ms, 1)?;
     let quota_bytes = change.quota.map_or(tenant.quota_bytes, Option::from);
     check_range("quota (bytes)", quota_bytes, 0)?;
+    check_range("uci window (ms)", change.uci.window_ms, 1)?;
+    check_most("uci window (ms)", change.uci.window_ms, MAX_WINDOW_MS)?;
+    check_range("uci threshold", change.uci.threshold, 0)?;
+    check_most("uci threshold", change.uci.threshold, BEST)?;
     let overrides = Overrides {
         availability_delay_ms: asked.availability_delay_ms.or(tenant.overrides.availability_delay_ms),
         recency_ms: asked.recency_ms.or(tenant.overrides.recency_ms),
@@ -139,7 +197,8 @@ pub async fn update(
     };
     let changed = sqlx::query_as(
         "UPDATE tenants SET anomalous_activity_since_ms = ?, availability_delay_ms = ?, recency_ms = ?,
-             max_activities = ?, activity_retention_ms = ?, quota_bytes = ?
+             max_activities = ?, activity_retention_ms = ?, quota_bytes = ?, uci_window_ms = ?, uci_threshold = ?,
+             api_rate = ?
          WHERE tenant_id = ? AND incarnation = ? RETURNING *",
     )
     .bind(since_ms)
@@ -148,6 +207,9 @@ pub async fn update(
     .bind(overrides.max_activities)
     .bind(overrides.activity_retention_ms)
     .bind(quota_bytes)
+    .bind(change.uci.window_ms.or(tenant.uci.window_ms))
+    .bind(change.uci.threshold.or(tenant.uci.threshold))
+    .bind(change.uci.api_rate.or(tenant.uci.api_rate))
     .bind(tenant.key.id.get())
     .bind(tenant.key.incarnation)
     .fetch_one(conn)
@@ -197,6 +259,32 @@ mod tests {
         }
         let refused = set(&t, key, change(Some(Quota::Bytes(-1))), 1).await;
         assert!(matches!(refused, Err(TenantError::OutOfRange { at_least: 0, .. })), "{refused:?}");
+    }
+
+    #[tokio::test]
+    async fn settings_of_the_index_have_two_ends() {
+        let t = TestRegistry::new().await;
+        let key = t.tenant(7).await;
+        let change = |window_ms, threshold, api_rate| SettingsChange {
+            uci: UciOverrides { window_ms, threshold, api_rate },
+            ..Default::default()
+        };
+        set(&t, key, change(Some(90 * DAY_MS), None, Some(0)), 1).await.unwrap();
+        let tenant = set(&t, key, change(None, Some(1000), None), 1).await.unwrap();
+        let expected = UciSettings { window_ms: 90 * DAY_MS, threshold: 1000, api_rate: ApiRate::Off };
+        assert_eq!(tenant.uci.over(&UciSettings::default()), expected);
+        for refused in [
+            change(Some(0), None, None),
+            change(Some(90 * DAY_MS + 1), None, None),
+            change(None, Some(-1), None),
+            change(None, Some(1001), None),
+        ] {
+            let refused = set(&t, key, refused, 1).await;
+            assert!(
+                matches!(refused, Err(TenantError::OutOfRange { .. } | TenantError::TooLarge { .. })),
+                "{refused:?}"
+            );
+        }
     }
 
     #[tokio::test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use sqlx::{FromRow, SqliteConnection};
 
 use super::RegistryError;
-use super::settings::Overrides;
+use super::settings::{Overrides, UciOverrides};
 use crate::domain::tenant::{TenantId, TenantKey};
 use crate::domain::time_text::format_span;
 
@@ -38,6 +38,9 @@ pub struct Tenant {
     pub overrides: Overrides,
     /// Most bytes of stored activities and evidence, together; none for no limit.
     pub quota_bytes: Option<i64>,
+    /// What differs from the server's defaults in the User Confidence Index.
+    #[sqlx(flatten)]
+    pub uci: UciOverrides,
 }
 
 /// Why a tenant was not created, found or changed.
@@ -59,6 +62,16 @@ pub enum TenantError {
         setting: &'static str,
         /// Smallest value.
         at_least: i64,
+        /// The value that was asked for.
+        value: i64,
+    },
+    /// A setting above its range.
+    #[error("{setting} must be at most {at_most}, not {value}")]
+    TooLarge {
+        /// Name of the setting with its unit.
+        setting: &'static str,
+        /// Largest value.
+        at_most: i64,
         /// The value that was asked for.
         value: i64,
     },
@@ -148,7 +161,7 @@ pub async fn begin_drop(conn: &mut SqliteConnection, id: TenantId) -> Result<Ten
         .ok_or(TenantError::NotFound(id))
 }
 
-/// Ends a life whose folder is gone: removes its anomalies, evidence, tokens, roles and idempotency keys.
+/// Ends a life whose folder is gone: removes its anomalies, evidence, index, tokens, roles and idempotency keys.
 /// Users without any role left stay, and can do nothing; the audit trail stays. The id is free again.
 /// Does nothing for a life that is not being dropped.
 pub async fn finish_drop(conn: &mut SqliteConnection, key: TenantKey, now_ms: i64) -> Result<(), RegistryError> {
@@ -168,7 +181,13 @@ pub async fn finish_drop(conn: &mut SqliteConnection, key: TenantKey, now_ms: i6
         "DELETE FROM exports WHERE tenant_id = ? AND incarnation = ?",
         "DELETE FROM evidence WHERE tenant_id = ? AND incarnation = ?",
         "DELETE FROM evidence_usage WHERE tenant_id = ? AND incarnation = ?",
+        "DELETE FROM uci_anomalies WHERE tenant_id = ? AND incarnation = ?",
         "DELETE FROM anomalies WHERE tenant_id = ? AND incarnation = ?",
+        "DELETE FROM monitored_users WHERE tenant_id = ? AND incarnation = ?",
+        "DELETE FROM alerts WHERE tenant_id = ? AND incarnation = ?",
+        "DELETE FROM alert_cursors WHERE tenant_id = ? AND incarnation = ?",
+        "DELETE FROM impact_keys WHERE tenant_id = ? AND incarnation = ?",
+        "DELETE FROM reset_rules WHERE tenant_id = ? AND incarnation = ?",
         "DELETE FROM modified_clock WHERE tenant_id = ? AND incarnation = ?",
         "DELETE FROM tokens WHERE tenant_id = ? AND incarnation = ?",
         "DELETE FROM user_roles WHERE tenant_id = ? AND incarnation = ?",

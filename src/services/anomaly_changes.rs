@@ -14,6 +14,7 @@ use crate::domain::incident::IncidentStatus;
 use crate::registry::anomalies::{self, Anomaly, NewAnomaly};
 use crate::registry::anomaly_changes::{self, StatusStep, modify};
 use crate::registry::tenants::Tenant;
+use crate::registry::uci::records as uci_records;
 use crate::registry::{RegistryError, audit};
 
 /// What happens to one field, as a JSON merge patch (RFC 7396) says it.
@@ -124,6 +125,18 @@ impl AnomalyChange {
     }
 }
 
+/// A field that differs and that the confidence index explains scores by.
+fn index_field(before: &Anomaly, after: &NewAnomaly) -> Option<&'static str> {
+    let differs = [
+        ("user", before.user != after.user),
+        ("score", before.score != after.score),
+        ("source", before.source != after.source),
+        ("reason", before.reason != after.reason),
+        ("activity", before.activity != after.activity),
+    ];
+    differs.into_iter().find_map(|(name, differs)| differs.then_some(name))
+}
+
 impl Services {
     /// Changes an anomaly. Success means: durable, with an audit entry when anything differs from before.
     /// Where other activities belong to it now, its evidence is pending again: the file and the failures of
@@ -150,6 +163,13 @@ impl Services {
                 let (mut fields, mut status) = (before.fields(), before.status);
                 change.apply(&mut fields, &mut status)?;
                 check(&fields)?;
+                if let Some(name) = index_field(&before, &fields)
+                    && uci_records::get(conn, key, id).await?.is_some()
+                {
+                    let problem =
+                        "belongs to the user confidence index and cannot be changed; allow the impact instead";
+                    return Err(field(name, problem));
+                }
                 let modified = modify(conn, &before, &fields, status, &actor.principal, now_ms).await?;
                 let Some(modified) = modified else { return Ok((before, None)) };
                 let mut entry = audit_entry(&actor, now_ms, Some(key), "anomaly.modify", id.to_string());

@@ -156,7 +156,12 @@ impl Services {
         id: AnomalyId,
         table: &ActivityTable,
     ) -> Result<Recorded, EvidenceError> {
-        let recorded = evidence::with_anomaly(&mut *self.registry.read().await?, tenant.key, id).await?;
+        let mut recorded = evidence::with_anomaly(&mut *self.registry.read().await?, tenant.key, id).await?;
+        if recorded.is_none() {
+            let key = tenant.key;
+            self.registry.write(move |conn| Box::pin(async move { evidence::request(conn, key, id).await })).await?;
+            recorded = evidence::with_anomaly(&mut *self.registry.read().await?, tenant.key, id).await?;
+        }
         let (anomaly, recorded) = recorded.ok_or(EvidenceError::Changed)?;
         if recorded.state() == EvidenceState::Failed && self.clock.now_ms() < recorded.next_attempt_at_ms {
             return Err(EvidenceError::Failed(recorded.last_error.unwrap_or_default()));

@@ -15,6 +15,7 @@ pub mod settings;
 pub mod single_flight;
 pub mod sql;
 pub mod tenants;
+pub mod uci;
 pub mod upload;
 
 use std::path::PathBuf;
@@ -66,6 +67,7 @@ pub struct Services {
     saved_exports: SavedExports,
     /// Writes that nobody waits for but the end of the process.
     background: TaskTracker,
+    indexes_in_use: SingleFlight<(TenantKey, String)>,
     export_permits: Arc<Semaphore>,
     sql_gates: sql::Gates,
     ingest_permits: Semaphore,
@@ -127,6 +129,7 @@ impl Services {
             background: TaskTracker::new(),
             evidence_flights: SingleFlight::default(),
             keys_in_use: SingleFlight::default(),
+            indexes_in_use: SingleFlight::default(),
             export_permits: Arc::new(Semaphore::new(settings.max_exports)),
             sql_gates: sql::Gates::new(settings.sql.server_memory),
             ingest_permits: Semaphore::new(settings.max_ingests),

@@ -8,10 +8,11 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde::de::{self, Deserializer, Visitor};
 
+use crate::domain::api_rate::ApiRate;
 use crate::domain::day::DAY_MS;
 use crate::domain::size_text::parse_size;
 use crate::domain::time_text::parse_span;
-use crate::registry::settings::Limits;
+use crate::registry::settings::{Limits, UciSettings};
 use crate::services::auth::TokenLifetimes;
 
 mod sql;
@@ -157,6 +158,13 @@ pub struct TenantDefaults {
     /// Time from an activity's `timeStamp` during which it is kept. Default 100 d.
     #[serde(deserialize_with = "span")]
     pub activity_retention: Duration,
+    /// How long an impact counts against a user's confidence; at most 90 d. Default 30 d.
+    #[serde(deserialize_with = "span")]
+    pub uci_window: Duration,
+    /// A fall of a user's confidence below this score makes an alert; 0 to 1000. Default 651.
+    pub uci_threshold: u16,
+    /// Requests a second from one token to each route under `/api/v2`, or `"off"`. Default 4.
+    pub api_rate: ApiRate,
 }
 
 impl Default for ServerSettings {
@@ -195,6 +203,9 @@ impl Default for TenantDefaults {
             recency: days(15),
             max_activities: 100_000,
             activity_retention: days(100),
+            uci_window: days(30),
+            uci_threshold: 651,
+            api_rate: ApiRate::default(),
         }
     }
 }
@@ -272,6 +283,9 @@ impl ServerSettings {
         range(self.exports.per_tenant >= 1, "exports.per-tenant", "at least 1")?;
         self.sql.check()?;
         range(self.tenant.max_activities >= 1, "tenant.max-activities", "at least 1")?;
+        let window = Duration::from_millis(1)..=Duration::from_hours(90 * 24);
+        range(window.contains(&self.tenant.uci_window), "tenant.uci-window", "from 1ms to 90d")?;
+        range(self.tenant.uci_threshold <= 1000, "tenant.uci-threshold", "from 0 to 1000")?;
         range(
             self.tenant.recency <= self.tenant.activity_retention,
             "tenant.recency",
@@ -279,10 +293,19 @@ impl ServerSettings {
         )
     }
 
+    /// The tenants' default settings of the User Confidence Index.
+    #[must_use]
+    pub fn uci_settings(&self) -> UciSettings {
+        UciSettings {
+            window_ms: ms(self.tenant.uci_window),
+            threshold: i64::from(self.tenant.uci_threshold),
+            api_rate: self.tenant.api_rate,
+        }
+    }
+
     /// The tenants' default limits as the registry counts them.
     #[must_use]
     pub fn tenant_limits(&self) -> Limits {
-        let ms = |span: Duration| i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
         Limits {
             availability_delay_ms: ms(self.tenant.availability_delay),
             recency_ms: ms(self.tenant.recency),
@@ -290,6 +313,10 @@ impl ServerSettings {
             activity_retention_ms: ms(self.tenant.activity_retention),
         }
     }
+}
+
+fn ms(span: Duration) -> i64 {
+    i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
 }
 
 fn span<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
@@ -340,6 +367,9 @@ mod tests {
         assert_eq!(settings.tenant_limits().recency_ms, 3 * DAY_MS);
         let lifetimes = TokenLifetimes { iam: Duration::from_mins(5), ..TokenLifetimes::default() };
         assert_eq!(settings.tokens.lifetimes(), lifetimes);
+        let settings = load("[tenant]\nuci-window = \"90d\"\nuci-threshold = 351\napi-rate = \"off\"").unwrap();
+        let expected = UciSettings { window_ms: 90 * DAY_MS, threshold: 351, api_rate: ApiRate::Off };
+        assert_eq!(settings.uci_settings(), expected);
     }
 
     #[test]
@@ -353,6 +383,8 @@ mod tests {
             ("idle-timeout = \"0s\"", "at least 1s"),
             ("max-connections = 0", "from 1 to"),
             ("[tenant]\nrecency = \"101d\"", "activity-retention"),
+            ("[tenant]\nuci-window = \"91d\"", "from 1ms to 90d"),
+            ("[tenant]\napi-rate = 0", "or off"),
             ("[tokens]\naccess = \"91d\"", "tokens.access"),
             ("[tokens]\nrefresh = \"0s\"", "tokens.refresh"),
             ("[exports]\nkeep = \"1s\"", "exports.keep"),

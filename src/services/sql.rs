@@ -212,6 +212,7 @@ impl Services {
             tenant: tenant.key,
             activities,
             registry: Arc::clone(&self.registry),
+            now_ms: self.clock.now_ms(),
             memory_bytes: limits.memory,
             pool,
             temp,

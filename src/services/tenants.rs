@@ -2,11 +2,12 @@
 
 use super::auth::Actor;
 use super::{Services, audit_entry};
+use crate::domain::api_rate::ApiRate;
 use crate::domain::tenant::{TenantId, TenantKey};
 use crate::lake::error::LakeError;
 use crate::registry::RegistryError;
 use crate::registry::audit;
-use crate::registry::settings::{self, Limits, SettingsChange};
+use crate::registry::settings::{self, Limits, SettingsChange, UciSettings};
 use crate::registry::tenants::{self, Tenant, TenantError, TenantState};
 
 /// Failure to drop a tenant.
@@ -28,6 +29,12 @@ impl Services {
     #[must_use]
     pub fn limits(&self, tenant: &Tenant) -> Limits {
         tenant.overrides.over(&self.settings.tenant_limits())
+    }
+
+    /// The settings of the User Confidence Index that apply to a tenant.
+    #[must_use]
+    pub fn uci_settings(&self, tenant: &Tenant) -> UciSettings {
+        tenant.uci.over(&self.settings.uci_settings())
     }
 
     /// An active tenant.
@@ -87,6 +94,9 @@ impl Services {
                         "maxActivities": change.overrides.max_activities,
                         "activityRetentionMs": change.overrides.activity_retention_ms,
                         "quotaBytes": change.quota,
+                        "uciWindowMs": change.uci.window_ms,
+                        "uciThreshold": change.uci.threshold,
+                        "apiRate": change.uci.api_rate.map(ApiRate::of_number),
                     });
                     audit::append(conn, &entry).await?;
                     Ok(tenant)

@@ -17,5 +17,6 @@ mod incidents;
 mod policy;
 mod process;
 mod sources;
+mod sql;
 mod support;
 mod system;

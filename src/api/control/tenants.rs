@@ -11,7 +11,7 @@ use crate::api::body;
 use crate::api::error::ApiError;
 use crate::domain::tenant::TenantId;
 use crate::domain::time_text::format_time;
-use crate::registry::settings::{Overrides, Quota, SettingsChange};
+use crate::registry::settings::{Overrides, Quota, SettingsChange, UciOverrides};
 use crate::registry::tenants::{Tenant, TenantState};
 use crate::services::Services;
 use crate::services::auth::Actor;
@@ -131,6 +131,7 @@ pub async fn set_tenant(
             activity_retention_ms: set.activity_retention_ms,
         },
         quota: set.quota_bytes,
+        uci: UciOverrides::default(),
     };
     let tenant = services.change_tenant(&Actor::command_line(), id, change).await?;
     body::answer(StatusCode::OK, &model(&services, tenant))

@@ -198,11 +198,14 @@ impl Pages {
 
     async fn page(&self, after: i64) -> Result<Vec<SqliteRow>, crate::registry::RegistryError> {
         let Definition { from, key, columns, .. } = self.definition;
-        let selected: String = columns.iter().map(|column| format!(", {}", column.expression)).collect();
-        let filters: String =
-            self.filters.iter().map(|wanted| format!(" AND {} = ?", columns[wanted.place].expression)).collect();
+        let selected: Vec<&str> = [*key].into_iter().chain(columns.iter().map(|column| column.expression)).collect();
+        let selected = selected.join(", ");
+        let filters = self
+            .filters
+            .iter()
+            .fold(String::new(), |filters, wanted| filters + " AND " + columns[wanted.place].expression + " = ?");
         let statement = format!(
-            "SELECT {key}{selected} FROM {from} WHERE r.tenant_id = ? AND r.incarnation = ? AND {key} > ?{filters} ORDER BY {key} LIMIT ?"
+            "SELECT {selected} FROM {from} WHERE r.tenant_id = ? AND r.incarnation = ? AND {key} > ?{filters} ORDER BY {key} LIMIT ?"
         );
         let mut query =
             sqlx::query(AssertSqlSafe(statement)).bind(self.tenant.id.get()).bind(self.tenant.incarnation).bind(after);

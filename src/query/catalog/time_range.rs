@@ -239,7 +239,6 @@ mod tests {
     use std::sync::Arc;
 
     use arrow::datatypes::{Field, Schema};
-    use datafusion::common::DFSchema;
     use datafusion::prelude::{SessionConfig, SessionContext};
 
     use super::*;
@@ -253,6 +252,8 @@ mod tests {
         let mut config = SessionConfig::new();
         config.options_mut().sql_parser.enable_ident_normalization = false;
         let context = SessionContext::new_with_config(config);
+        // It works on what stays above a scan.
+        assert!(context.remove_optimizer_rule("common_sub_expression_eliminate"));
         let zone = Some("UTC".into());
         let schema = Arc::new(Schema::new(vec![
             Field::new(TIME_STAMP, DataType::Int64, false),
@@ -270,7 +271,6 @@ mod tests {
             Ok(datafusion::common::tree_node::TreeNodeRecursion::Continue)
         })
         .unwrap();
-        let _ = DFSchema::try_from(schema).unwrap();
         TimeRange::of_all(&filters)
     }
 
@@ -324,7 +324,7 @@ mod tests {
             "timeStamp % 7 = 1",
             "timeStamp <> 5",
             "timeStamp not between 1 and 2",
-            "timeStamp = 1 or time is null",
+            "timeStamp = 1 or timeStamp % 7 = 1",
         ] {
             assert_eq!(range(condition).await, TimeRange::ALL, "{condition}");
         }

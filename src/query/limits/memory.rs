@@ -48,6 +48,10 @@ impl fmt::Display for StatementPool {
     }
 }
 
+fn count(bytes: usize) -> i64 {
+    i64::try_from(bytes).unwrap_or(i64::MAX)
+}
+
 impl StatementPool {
     /// A pool of `bytes`, of which what `shares` hold now is never given back. `reserved` shows the bytes of all pools,
     /// `pools` how many there are.
@@ -76,10 +80,6 @@ impl StatementPool {
             }
         }
     }
-
-    fn count(&self, bytes: usize) -> i64 {
-        i64::try_from(bytes).unwrap_or(i64::MAX)
-    }
 }
 
 impl Drop for StatementPool {
@@ -90,7 +90,7 @@ impl Drop for StatementPool {
 }
 
 impl MemoryPool for StatementPool {
-    fn name(&self) -> &str {
+    fn name(&self) -> &'static str {
         "statement"
     }
 
@@ -104,7 +104,7 @@ impl MemoryPool for StatementPool {
 
     fn grow(&self, reservation: &MemoryReservation, additional: usize) {
         self.inner.grow(reservation, additional);
-        self.reserved.inc_by(self.count(additional));
+        self.reserved.inc_by(count(additional));
         let used = self.inner.reserved();
         let mut shares = self.shares.lock().unwrap_or_else(PoisonError::into_inner);
         // Growth that cannot be refused is charged as far as there is room.
@@ -113,7 +113,7 @@ impl MemoryPool for StatementPool {
 
     fn shrink(&self, reservation: &MemoryReservation, shrink: usize) {
         self.inner.shrink(reservation, shrink);
-        self.reserved.dec_by(self.count(shrink));
+        self.reserved.dec_by(count(shrink));
         self.settle();
     }
 
@@ -136,7 +136,7 @@ impl MemoryPool for StatementPool {
             self.settle();
             return Err(self.refused(limit, reservation, additional));
         }
-        self.reserved.inc_by(self.count(additional));
+        self.reserved.inc_by(count(additional));
         Ok(())
     }
 

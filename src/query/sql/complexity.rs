@@ -14,8 +14,11 @@ use datafusion::logical_expr::{Expr, LogicalPlan};
 /// Most operators of a plan.
 pub(super) const MAX_NODES: u64 = 1_000;
 
-/// Most parts of all expressions of a plan, with what they are made of put in.
-pub(super) const MAX_PARTS: u64 = 100_000;
+/// Most parts of all expressions of a plan, with what they are made of put in; literals are cheap and do not count.
+pub(super) const MAX_PARTS: u64 = 10_000;
+
+/// Most columns of an operator's result; the planner looks each of them up among all.
+pub(super) const MAX_COLUMNS: usize = 2_000;
 
 /// What a plan grows to.
 #[derive(Debug, Clone)]
@@ -24,6 +27,8 @@ struct Size {
     parts: u64,
     /// Parts of each output column, with what it is made of put in.
     columns: Arc<[u64]>,
+    /// Columns of the widest result.
+    widest: usize,
 }
 
 /// Whether a plan keeps to the bounds, and if not, which it breaks.
@@ -36,6 +41,8 @@ pub(super) fn check(plan: &LogicalPlan) -> Result<Option<String>, DataFusionErro
         Some(format!("the statement grows to more than {MAX_NODES} operators; use each subquery less often"))
     } else if size.parts > MAX_PARTS {
         Some(format!("the statement's expressions grow to more than {MAX_PARTS} parts; use each column less often"))
+    } else if size.widest > MAX_COLUMNS {
+        Some(format!("a result has more than {MAX_COLUMNS} columns; ask in several statements"))
     } else {
         None
     })
@@ -64,10 +71,12 @@ impl Sizes {
         let mut nodes = inputs.iter().fold(1_u64, |sum, input| sum.saturating_add(input.nodes));
         let mut parts = inputs.iter().fold(0_u64, |sum, input| sum.saturating_add(input.parts));
         let mut made = Vec::new();
+        let mut widest_subquery = 0;
         for expression in plan.expressions() {
             let (own, subqueries) = self.of_expression(&expression, &schemas, &inputs)?;
             parts = parts.saturating_add(own).saturating_add(subqueries.parts);
             nodes = nodes.saturating_add(subqueries.nodes);
+            widest_subquery = widest_subquery.max(subqueries.widest);
             made.push(own);
         }
         let width = plan.schema().fields().len();
@@ -85,7 +94,8 @@ impl Sizes {
             }
             _ => passed().chain(std::iter::repeat(1)).take(width).collect(),
         };
-        Ok(Size { nodes, parts, columns: columns.into() })
+        let widest = inputs.iter().map(|input| input.widest).fold(width.max(widest_subquery), usize::max);
+        Ok(Size { nodes, parts, columns: columns.into(), widest })
     }
 
     fn inputs(&mut self, plan: &LogicalPlan) -> Result<Vec<Size>, DataFusionError> {
@@ -119,9 +129,10 @@ impl Sizes {
         inputs: &[Size],
     ) -> Result<(u64, Size), DataFusionError> {
         let mut parts = 0_u64;
-        let mut inner = Size { nodes: 0, parts: 0, columns: Arc::from([]) };
+        let mut inner = Size { nodes: 0, parts: 0, columns: Arc::from([]), widest: 0 };
         expression.apply(|part| {
             let weight = match part {
+                Expr::Literal(..) => 0,
                 Expr::Column(column) => schemas
                     .iter()
                     .zip(inputs)
@@ -144,6 +155,7 @@ impl Sizes {
                 let size = self.of_shared(&subquery.subquery)?;
                 inner.nodes = inner.nodes.saturating_add(size.nodes);
                 inner.parts = inner.parts.saturating_add(size.parts);
+                inner.widest = inner.widest.max(size.widest);
             }
             Ok(TreeNodeRecursion::Continue)
         })?;

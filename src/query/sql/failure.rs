@@ -7,6 +7,7 @@ use datafusion::common::DataFusionError;
 
 use super::scrub;
 use super::statement::first_line;
+use super::store::OpenedFiles;
 use crate::query::limits::{Limit, LimitsMet};
 
 /// Failure of a statement while it ran.
@@ -18,8 +19,8 @@ pub enum Failure {
     /// A value of the data does not suit it: a division by zero, a text that is no number.
     #[error("the statement failed: {0}")]
     Statement(String),
-    /// A file was replaced while it was read; a second try finds the new one.
-    #[error("a file was replaced while it was read")]
+    /// A file of evidence was made anew while the old one was read; a second try finds the new one.
+    #[error("a file of evidence was replaced while it was read")]
     Replaced(#[source] DataFusionError),
     /// The lake, the disk or the engine failed.
     #[error("the statement could not be carried out")]
@@ -29,7 +30,7 @@ pub enum Failure {
 impl Failure {
     /// What an error of the engine means.
     #[must_use]
-    pub fn of(error: DataFusionError, met: &LimitsMet) -> Self {
+    pub fn of(error: DataFusionError, met: &LimitsMet, opened: &OpenedFiles) -> Self {
         let limit = met.last();
         if let (Some(Limit::Value), DataFusionError::Execution(_)) = (limit, error.find_root()) {
             return Self::Limit(Limit::Value);
@@ -37,7 +38,7 @@ impl Failure {
         if is_exhausted(&error) {
             return Self::Limit(limit.unwrap_or(Limit::Memory));
         }
-        if is_storage(&error, |kind| kind == ErrorKind::NotFound) {
+        if opened.evidence_is_gone() {
             return Self::Replaced(error);
         }
         if is_of_statement(&error) {
@@ -61,9 +62,6 @@ fn is_storage(error: &DataFusionError, is_meant: fn(ErrorKind) -> bool) -> bool 
         }
         if let Some(ArrowError::IoError(_, io)) = cause.downcast_ref() {
             return is_meant(io.kind());
-        }
-        if matches!(cause.downcast_ref(), Some(object_store::Error::NotFound { .. })) {
-            return is_meant(ErrorKind::NotFound);
         }
         next = cause.source();
     }
@@ -96,7 +94,7 @@ mod tests {
         if let Some(limit) = limit {
             met.note(limit);
         }
-        Failure::of(error, &met)
+        Failure::of(error, &met, &OpenedFiles::default())
     }
 
     #[test]
@@ -111,8 +109,6 @@ mod tests {
         assert!(matches!(of(arrow(spill), Some(Limit::TempDisk)), Failure::Limit(Limit::TempDisk)));
         // A refusal that was answered by spilling is no failure.
         assert!(matches!(of(arrow(ArrowError::DivideByZero), Some(Limit::Memory)), Failure::Statement(_)));
-        let gone = object_store::Error::NotFound { path: "p".to_owned(), source: "x".into() };
-        assert!(matches!(of(DataFusionError::ObjectStore(Box::new(gone)), None), Failure::Replaced(_)));
         let damaged = parquet::errors::ParquetError::General("x".to_owned());
         assert!(matches!(of(DataFusionError::ParquetError(Box::new(damaged)), None), Failure::Engine(_)));
         assert!(matches!(of(full(), None), Failure::Limit(_)));

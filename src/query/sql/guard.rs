@@ -12,7 +12,7 @@ use datafusion::logical_expr::{
 };
 
 use super::functions;
-use super::limited::{Limited, is_limited, text_concat};
+use super::limited::{Limited, TEXT_CONCAT, is_limited, text_concat};
 use crate::query::limits::LimitsMet;
 
 /// Longest pattern, and longest delimiter of `string_agg`, in bytes.
@@ -58,7 +58,15 @@ fn guard(part: Expr, met: &Arc<LimitsMet>) -> Result<Transformed<Expr>, DataFusi
         }
         Expr::WindowFunction(ref call) => guard_window(call).map(|()| Transformed::no(part)),
         Expr::BinaryExpr(BinaryExpr { left, op: Operator::StringConcat, right }) => {
-            let call = ScalarFunction::new_udf(text_concat(met), vec![*left, *right]);
+            // A chain of them becomes one call: the planner takes minutes for calls nested that deep.
+            let mut args = Vec::with_capacity(2);
+            for side in [*left, *right] {
+                match side {
+                    Expr::ScalarFunction(call) if call.func.name() == TEXT_CONCAT => args.extend(call.args),
+                    other => args.push(other),
+                }
+            }
+            let call = ScalarFunction::new_udf(text_concat(met), args);
             Ok(Transformed::yes(Expr::ScalarFunction(call)))
         }
         Expr::BinaryExpr(BinaryExpr { op, ref right, .. }) if is_pattern_operator(op) => {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::{DataType, FieldRef, Int64Type};
-use datafusion::common::{DataFusionError, exec_datafusion_err};
+use datafusion::common::{DataFusionError, exec_datafusion_err, plan_datafusion_err};
 use datafusion::logical_expr::{
     ColumnarValue, Documentation, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
     TypeSignature, Volatility,
@@ -22,6 +22,9 @@ pub(super) const MAX_VALUE_BYTES: u64 = 4 << 20;
 
 /// Largest result of one call for a batch of rows, in bytes.
 pub(super) const MAX_RESULT_BYTES: u64 = 128 << 20;
+
+/// Most values in a structure, those of structures in it counted.
+const MAX_LEAVES: usize = 1_000;
 
 /// Name of the function that stands for `||`.
 pub(super) const TEXT_CONCAT: &str = "text_concat";
@@ -98,10 +101,12 @@ impl ScalarUDFImpl for Limited {
     }
 
     fn return_type(&self, types: &[DataType]) -> Result<DataType, DataFusionError> {
+        check_types(types.iter())?;
         self.inner.return_type(types)
     }
 
     fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef, DataFusionError> {
+        check_types(args.arg_fields.iter().map(|field| field.data_type()))?;
         self.inner.return_field_from_args(args)
     }
 
@@ -123,6 +128,27 @@ impl ScalarUDFImpl for Limited {
             return Err(exec_datafusion_err!("{} would make a value that is too large", self.name()));
         }
         self.inner.invoke_with_args(args)
+    }
+}
+
+/// A structure of structures has a type that doubles with each level, and the planner writes types out.
+fn check_types<'a>(types: impl Iterator<Item = &'a DataType>) -> Result<(), DataFusionError> {
+    let leaves = types.fold(0, |sum, data_type| leaves(data_type, sum));
+    if leaves > MAX_LEAVES {
+        return Err(plan_datafusion_err!("a structure has more than {MAX_LEAVES} fields"));
+    }
+    Ok(())
+}
+
+/// Values in a value of this type, added to `sum`; no more are counted than matter.
+fn leaves(data_type: &DataType, sum: usize) -> usize {
+    if sum > MAX_LEAVES {
+        return sum;
+    }
+    match data_type {
+        DataType::List(field) | DataType::LargeList(field) => leaves(field.data_type(), sum),
+        DataType::Struct(fields) => fields.iter().fold(sum + 1, |sum, field| leaves(field.data_type(), sum)),
+        _ => sum + 1,
     }
 }
 
@@ -233,7 +259,7 @@ fn sizes(made: Made, args: &ScalarFunctionArgs) -> Result<Vec<u64>, DataFusionEr
     })
 }
 
-/// The operator `||` on texts: null when either is.
+/// The operator `||` on texts, for as many as stand in a row: null when any is.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct TextConcat {
     signature: Signature,
@@ -271,14 +297,9 @@ impl ScalarUDFImpl for TextConcat {
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue, DataFusionError> {
         let arrays = ColumnarValue::values_to_arrays(&args.args)?;
-        let [left, right] = arrays.as_slice() else {
-            return Err(DataFusionError::Internal("|| takes two texts".to_owned()));
-        };
+        let texts: Vec<&arrow::array::StringArray> = arrays.iter().map(|array| array.as_string::<i32>()).collect();
         let constant = args.args.iter().all(|arg| matches!(arg, ColumnarValue::Scalar(_)));
-        let joined = arrow::compute::kernels::concat_elements::concat_elements_utf8(
-            left.as_string::<i32>(),
-            right.as_string::<i32>(),
-        )?;
+        let joined = arrow::compute::kernels::concat_elements::concat_elements_utf8_many(&texts)?;
         if constant && joined.len() == 1 {
             let scalar = datafusion::scalar::ScalarValue::try_from_array(&joined, 0)?;
             return Ok(ColumnarValue::Scalar(scalar));

@@ -15,11 +15,13 @@ pub mod failure;
 mod functions;
 mod guard;
 mod limited;
+mod names;
 mod place;
 mod scrub;
 pub mod session;
 mod statement;
 pub mod store;
+mod structures;
 pub mod text;
 
 pub use place::Place;

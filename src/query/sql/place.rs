@@ -38,6 +38,12 @@ pub(super) fn start(tokens: &[TokenWithSpan]) -> Place {
     first.map_or(Place::START, |token| token.span.start.into())
 }
 
+/// Place behind the last word of a statement.
+pub(super) fn end(tokens: &[TokenWithSpan]) -> Place {
+    let last = tokens.iter().rev().find(|token| !matches!(token.token, Token::Whitespace(_) | Token::EOF));
+    last.map_or(Place::START, |token| token.span.end.into())
+}
+
 /// The place that an error of parser or planner tells of: as a span, in its text, or by the name that it quotes.
 pub(super) fn of_error(error: &DataFusionError, message: &str, tokens: &[TokenWithSpan]) -> Place {
     if let Some(span) = error.diagnostic().and_then(span_of) {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
+use chrono::DateTime;
 use datafusion::common::{DataFusionError, ParamValues};
 use datafusion::execution::context::SQLOptions;
 use datafusion::execution::disk_manager::DiskManagerBuilder;
@@ -20,8 +21,9 @@ use super::error::{Refusal, RefusalKind};
 use super::failure::Failure;
 use super::statement::{Parsed, first_line, parse};
 use super::store::{OpenedFiles, ReadOnly};
+use super::structures::Structures;
 use super::text::bounded_tokens;
-use super::{complexity, functions, guard, place, scrub};
+use super::{complexity, functions, guard, names, place, scrub};
 use crate::domain::tenant::TenantKey;
 use crate::lake::table::ActivityTable;
 use crate::query::catalog::{CATALOG, Catalogs, SCHEMA, TenantTables};
@@ -45,6 +47,8 @@ pub struct StatementParts {
     pub activities: Arc<ActivityTable>,
     /// Everything transactional.
     pub registry: Arc<Registry>,
+    /// What `now()` gives, ms since epoch.
+    pub now_ms: i64,
     /// Bytes that its operators may reserve, for the choice of partitions.
     pub memory_bytes: usize,
     /// The pool with that memory.
@@ -110,7 +114,8 @@ impl Session {
     /// # Errors
     /// When the session's parts cannot be built.
     pub fn new(engine: &QueryEngine, parts: StatementParts) -> Result<Self, DataFusionError> {
-        let StatementParts { tenant, activities, registry, memory_bytes, pool, temp, met, files_opened } = parts;
+        let StatementParts { tenant, activities, registry, now_ms, memory_bytes, pool, temp, met, files_opened } =
+            parts;
         let opened = Arc::<OpenedFiles>::default();
         let store = ReadOnly { inner: activities.tenant_store(), opened: Arc::clone(&opened), counter: files_opened };
         let disk = DiskManagerBuilder::default()
@@ -121,16 +126,20 @@ impl Session {
         let partitions = if memory_bytes < ONE_PARTITION_BELOW { 1 } else { engine.partitions() };
         let reading = SessionStateBuilder::new().with_config(config(partitions)).with_runtime_env(Arc::clone(&runtime));
         let tables = TenantTables { tenant, activities, registry, session: Arc::new(reading.build()) };
-        let state = SessionStateBuilder::new()
+        let mut planners = SessionStateDefaults::default_expr_planners();
+        planners.insert(0, Arc::new(Structures { met: Arc::clone(&met) }));
+        let mut state = SessionStateBuilder::new()
             .with_config(config(partitions))
             .with_runtime_env(runtime)
             .with_catalog_list(Arc::new(Catalogs::of(tables)))
-            .with_expr_planners(SessionStateDefaults::default_expr_planners())
+            .with_expr_planners(planners)
             .with_scalar_functions(functions::scalar(&met))
             .with_aggregate_functions(functions::aggregate())
             .with_window_functions(functions::window())
             .with_physical_optimizer_rule(Arc::new(GuardOperators { met: Arc::clone(&met) }))
             .build();
+        state.mark_start_execution();
+        state.execution_props_mut().query_execution_start_time = DateTime::from_timestamp_millis(now_ms);
         Ok(Self { state, met, opened })
     }
 
@@ -198,7 +207,7 @@ impl Session {
 
     /// An error of the planner: constants are computed while planning, so that it may also be one of running.
     fn planning(&self, error: DataFusionError, tokens: &[TokenWithSpan]) -> StartError {
-        match Failure::of(error, &self.met) {
+        match Failure::of(error, &self.met, &self.opened) {
             Failure::Statement(message) => {
                 let error = DataFusionError::Plan(message.clone());
                 Refusal::new(RefusalKind::Plan, place::of_error(&error, &message, tokens), message).into()
@@ -209,15 +218,16 @@ impl Session {
     }
 
     fn run(&self, plan: Arc<dyn ExecutionPlan>, is_explain: bool) -> Result<Started, Failure> {
-        let schema = plan.schema();
-        let rows = execute_stream(plan, self.state.task_ctx()).map_err(|error| Failure::of(error, &self.met))?;
+        let rows = execute_stream(plan, self.state.task_ctx());
+        let rows = rows.map_err(|error| Failure::of(error, &self.met, &self.opened))?;
         let rows: SendableRecordBatchStream = if is_explain {
+            let schema = rows.schema();
             let shown = rows.map(|batch| batch.and_then(|batch| Ok(scrub::explained(&batch)?)));
-            Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&schema), shown))
+            Box::pin(RecordBatchStreamAdapter::new(schema, shown))
         } else {
-            rows
+            names::once_each(rows)
         };
-        Ok(Started { schema, rows, met: Arc::clone(&self.met), opened: Arc::clone(&self.opened) })
+        Ok(Started { schema: rows.schema(), rows, met: Arc::clone(&self.met), opened: Arc::clone(&self.opened) })
     }
 }
 

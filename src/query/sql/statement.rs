@@ -1,9 +1,12 @@
 //! From tokens to a statement of a kind that is allowed.
 
+use std::collections::HashMap;
 use std::ops::ControlFlow;
 
 use datafusion::sql::parser::{DFParserBuilder, Statement};
-use datafusion::sql::sqlparser::ast::{Expr, Statement as SqlStatement, visit_expressions, visit_relations};
+use datafusion::sql::sqlparser::ast::{
+    Expr, ObjectName, Query, Statement as SqlStatement, Visit, Visitor, visit_expressions,
+};
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::tokenizer::TokenWithSpan;
 
@@ -12,6 +15,10 @@ use super::place;
 
 /// Most tables that a statement names, a table named twice counting twice.
 const MAX_TABLES: usize = 64;
+
+/// Most tables and subqueries once each name of a CTE is replaced by what it stands for. The planner does so, and some
+/// of its steps walk the result.
+const MAX_WRITTEN_OUT: u64 = 1_000;
 
 /// Most grouping sets, all of a statement multiplied.
 const MAX_GROUPING_SETS: usize = 64;
@@ -38,7 +45,9 @@ pub(super) fn parse(text: &str, tokens: &[TokenWithSpan]) -> Result<Parsed, Refu
     let statements = parser.and_then(|mut parser| parser.parse_statements());
     let mut statements = statements.map_err(|error| {
         let message = first_line(&error);
-        Refusal::new(RefusalKind::Syntax, place::of_error(&error, &message, tokens), shown_syntax(&message))
+        let at_end = message.contains("found: EOF") && !message.contains("Line: ");
+        let place = if at_end { place::end(tokens) } else { place::of_error(&error, &message, tokens) };
+        Refusal::new(RefusalKind::Syntax, place, shown_syntax(&message))
     })?;
     let refuse = |message: &str| Err(Refusal::new(RefusalKind::NotAllowed, place::start(tokens), message));
     let Some(first) = statements.pop_front() else {
@@ -65,11 +74,9 @@ pub(super) fn parse(text: &str, tokens: &[TokenWithSpan]) -> Result<Parsed, Refu
 }
 
 fn check_size(statement: &SqlStatement) -> Result<(), String> {
-    let (mut tables, mut sets) = (0_usize, 1_usize);
-    let _ = visit_relations(statement, |_| {
-        tables += 1;
-        ControlFlow::<()>::Continue(())
-    });
+    let mut written = WrittenOut::default();
+    let _ = statement.visit(&mut written);
+    let mut sets = 1_usize;
     let _ = visit_expressions(statement, |expression| {
         let of_list = |list: &Vec<Vec<Expr>>| u32::try_from(list.len()).unwrap_or(u32::MAX);
         let factor = match expression {
@@ -81,8 +88,12 @@ fn check_size(statement: &SqlStatement) -> Result<(), String> {
         sets = sets.saturating_mul(factor);
         ControlFlow::<()>::Continue(())
     });
-    if tables > MAX_TABLES {
+    if written.tables > MAX_TABLES {
         return Err(format!("the statement names more than {MAX_TABLES} tables; join in parts"));
+    }
+    if written.total > MAX_WRITTEN_OUT {
+        let message = "the statement grows to more than";
+        return Err(format!("{message} {MAX_WRITTEN_OUT} tables and subqueries; use each subquery less often"));
     }
     if sets > MAX_GROUPING_SETS {
         return Err(format!(
@@ -90,6 +101,57 @@ fn check_size(statement: &SqlStatement) -> Result<(), String> {
         ));
     }
     Ok(())
+}
+
+/// Counts tables and subqueries with those behind the names of CTEs.
+#[derive(Default)]
+struct WrittenOut {
+    /// Names of tables in the text.
+    tables: usize,
+    /// Size of the whole.
+    total: u64,
+    /// Sizes of the queries that are being looked at, the innermost last.
+    open: Vec<u64>,
+    /// CTEs whose queries come, by address: the statement does not move.
+    awaited: HashMap<*const Query, String>,
+    /// Sizes of CTEs that were looked at; of two with one name the sum.
+    known: HashMap<String, u64>,
+}
+
+impl Visitor for WrittenOut {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
+        for cte in query.with.iter().flat_map(|with| &with.cte_tables) {
+            self.awaited.insert(std::ptr::from_ref(cte.query.as_ref()), cte.alias.name.value.clone());
+        }
+        self.open.push(1);
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
+        let size = self.open.pop().unwrap_or_default();
+        match (self.awaited.remove(&std::ptr::from_ref(query)), self.open.last_mut()) {
+            (Some(name), _) => {
+                let known = self.known.entry(name).or_default();
+                *known = known.saturating_add(size);
+            }
+            (None, Some(outer)) => *outer = outer.saturating_add(size),
+            (None, None) => self.total = self.total.saturating_add(size),
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_relation(&mut self, relation: &ObjectName) -> ControlFlow<()> {
+        self.tables += 1;
+        let name = relation.0.last().and_then(|part| part.as_ident()).map(|ident| ident.value.as_str());
+        let size = name.and_then(|name| self.known.get(name)).copied().unwrap_or(1);
+        match self.open.last_mut() {
+            Some(query) => *query = query.saturating_add(size),
+            None => self.total = self.total.saturating_add(size),
+        }
+        ControlFlow::Continue(())
+    }
 }
 
 /// The first line of an error's text: the engine goes on with suggestions and, in debug builds, with a backtrace.
@@ -114,6 +176,21 @@ mod tests {
         parse(text, &bounded_tokens(text).unwrap())
     }
 
+    /// CTEs that each use the one before twice.
+    fn doubling(levels: usize) -> String {
+        let ctes = (1..levels).map(|n| format!(", c{n} as (select * from c{} a, c{} b)", n - 1, n - 1));
+        format!("with c0 as (select 1){} select * from c{}", ctes.collect::<String>(), levels - 1)
+    }
+
+    #[test]
+    fn what_names_stand_for_is_counted() {
+        assert!(parsed(&doubling(8)).is_ok());
+        assert!(parsed(&doubling(10)).is_err());
+        let nested =
+            "with a as (with b as (select 1 from t) select * from b, b x) select * from a, a x, (select * from a) y";
+        assert!(parsed(nested).is_ok());
+    }
+
     #[test]
     fn queries_and_looks_at_tables_are_allowed() {
         for text in [
@@ -121,7 +198,6 @@ mod tests {
             "select 1;",
             "with a as (select 1) select * from a",
             "values (1, 2)",
-            "table activities",
             "describe activities",
             "show tables",
             "show columns from activities",
@@ -148,6 +224,7 @@ mod tests {
             ("prepare p as select 1", RefusalKind::NotAllowed),
             ("select a from t group by cube (a, b, c, d, e, f, g)", RefusalKind::TooLarge),
             (&format!("select 1 from {}", vec!["t"; 65].join(", ")), RefusalKind::TooLarge),
+            (&doubling(12), RefusalKind::TooLarge),
         ] {
             assert_eq!(parsed(text).unwrap_err().kind, kind, "{text}");
         }

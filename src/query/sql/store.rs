@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::fmt;
 use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
@@ -16,6 +17,8 @@ use object_store::{
 };
 use prometheus_client::metrics::counter::Counter;
 
+use crate::lake::layout::EVIDENCE;
+
 /// Files that are named in the log when one of them turns out to be damaged: the readers of Parquet do not tell which.
 const NAMED_FILES: usize = 16;
 
@@ -23,6 +26,7 @@ const NAMED_FILES: usize = 16;
 #[derive(Debug, Default)]
 pub struct OpenedFiles {
     paths: Mutex<(HashSet<Path>, Vec<Path>)>,
+    evidence_is_gone: AtomicBool,
 }
 
 impl OpenedFiles {
@@ -32,6 +36,19 @@ impl OpenedFiles {
             counter.inc();
             paths.1.push(path.clone());
         }
+    }
+
+    /// Whether a file of evidence was not there any more. The readers of Parquet pass on texts only.
+    #[must_use]
+    pub fn evidence_is_gone(&self) -> bool {
+        self.evidence_is_gone.load(Ordering::Acquire)
+    }
+
+    fn look<T>(&self, path: &Path, read: Result<T>) -> Result<T> {
+        if matches!(read, Err(Error::NotFound { .. })) && path.as_ref().starts_with(EVIDENCE) {
+            self.evidence_is_gone.store(true, Ordering::Release);
+        }
+        read
     }
 
     /// How many there are.
@@ -88,12 +105,12 @@ impl ObjectStore for ReadOnly {
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
         self.open(location)?;
-        self.inner.get_opts(location, options).await
+        self.opened.look(location, self.inner.get_opts(location, options).await)
     }
 
     async fn get_ranges(&self, location: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
         self.open(location)?;
-        self.inner.get_ranges(location, ranges).await
+        self.opened.look(location, self.inner.get_ranges(location, ranges).await)
     }
 
     fn delete_stream(&self, _: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {

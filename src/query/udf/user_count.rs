@@ -90,7 +90,7 @@ struct Union {
 
 impl Accumulator for Union {
     fn update_batch(&mut self, values: &[ArrayRef]) -> Result<(), DataFusionError> {
-        for text in values.iter().flat_map(|values| values.as_string_view()).flatten() {
+        for text in values.iter().flat_map(AsArray::as_string_view).flatten() {
             self.sketch.add_base64(text).map_err(|error| exec_datafusion_err!("{error}"))?;
         }
         Ok(())
@@ -113,7 +113,7 @@ impl Accumulator for Union {
     }
 
     fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<(), DataFusionError> {
-        for state in states.iter().flat_map(|states| states.as_binary::<i32>()).flatten() {
+        for state in states.iter().flat_map(AsArray::as_binary::<i32>).flatten() {
             self.sketch.add_bytes(state).map_err(|error| exec_datafusion_err!("{error}"))?;
         }
         Ok(())

@@ -86,7 +86,7 @@ impl SqlRows {
 
     fn failed(&mut self, error: datafusion::common::DataFusionError) -> SqlError {
         self.rows = None;
-        let failure = Failure::of(error, &self.met);
+        let failure = Failure::of(error, &self.met, &self.opened);
         if let Failure::Engine(_) | Failure::Replaced(_) = &failure {
             // The readers of Parquet do not tell which file is damaged; it is among these.
             tracing::error!(files = ?self.opened.last(), error = chain(&failure), "a statement could not be carried out");

@@ -178,6 +178,11 @@ impl TestServer {
         self.clock.now_ms()
     }
 
+    /// Root of all tenants' files.
+    pub(crate) fn lake(&self) -> PathBuf {
+        self.dir.path().join("lake")
+    }
+
     /// How many evidence files there are, in use or not.
     pub(crate) fn evidence_files(&self) -> usize {
         let mut found = Vec::new();
