@@ -5,7 +5,7 @@ WITH steps AS (
     SELECT
         userKey,
         timeStamp,
-        "time",
+        time,
         country,
         city,
         sourceIP,
@@ -20,7 +20,7 @@ SELECT
     userKey,
     previousCity || ', ' || previousCountry AS fromPlace,
     city || ', ' || country AS toPlace,
-    "time" AS arrived,
+    time AS arrived,
     (timeStamp - previousTime) / 60000 AS minutes,
     sourceIP
 FROM steps

@@ -2,7 +2,7 @@
 --
 -- The first country of an account is where it lives and is left out.
 WITH firsts AS (
-    SELECT userKey, country, min("time") AS firstSeen, count(*) AS activities
+    SELECT userKey, country, min(time) AS firstSeen, count(*) AS activities
     FROM activities
     WHERE country IS NOT NULL
     GROUP BY userKey, country

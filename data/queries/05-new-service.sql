@@ -4,10 +4,10 @@
 SELECT
     userKey,
     serviceName,
-    min("time") AS firstUsed,
+    min(time) AS firstUsed,
     count(*) AS activities
 FROM activities
-WHERE userKey IN (SELECT userKey FROM activities WHERE "time" < CAST($since AS TIMESTAMP))
+WHERE userKey IN (SELECT userKey FROM activities WHERE time < CAST($since AS TIMESTAMP))
 GROUP BY userKey, serviceName
-HAVING min("time") >= CAST($since AS TIMESTAMP)
+HAVING min(time) >= CAST($since AS TIMESTAMP)
 ORDER BY firstUsed, userKey

@@ -8,10 +8,10 @@ SELECT
     min(userKey) AS userKey,
     min(sourceIP) AS sourceIP,
     min(proxyType) AS proxyType,
-    min("time") AS firstSeen,
+    min(time) AS firstSeen,
     count(*) AS activities
 FROM activities
 WHERE asnName IS NOT NULL
 GROUP BY asnName
-HAVING count(DISTINCT userKey) = 1 AND min("time") >= CAST($since AS TIMESTAMP)
+HAVING count(DISTINCT userKey) = 1 AND min(time) >= CAST($since AS TIMESTAMP)
 ORDER BY activities DESC

@@ -5,11 +5,11 @@
 WITH hours AS (
     SELECT
         userKey,
-        date_part('hour', "time") AS hour,
-        count(*) FILTER (WHERE "time" < CAST($since AS TIMESTAMP)) AS before,
-        count(*) FILTER (WHERE "time" >= CAST($since AS TIMESTAMP)) AS since
+        date_part('hour', time) AS hour,
+        count(*) FILTER (WHERE time < CAST($since AS TIMESTAMP)) AS before,
+        count(*) FILTER (WHERE time >= CAST($since AS TIMESTAMP)) AS since
     FROM activities
-    GROUP BY userKey, date_part('hour', "time")
+    GROUP BY userKey, date_part('hour', time)
 ), shares AS (
     SELECT *, sum(before) OVER (PARTITION BY userKey) AS allBefore, sum(since) OVER (PARTITION BY userKey) AS allSince
     FROM hours

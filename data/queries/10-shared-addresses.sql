@@ -8,8 +8,8 @@ SELECT
     count(*) AS activities,
     bool_and(isSourceTrusted) AS trusted,
     min(asnName) AS asnName,
-    min("time") AS firstSeen,
-    max("time") AS lastSeen
+    min(time) AS firstSeen,
+    max(time) AS lastSeen
 FROM activities
 WHERE sourceIP IS NOT NULL AND NOT ip_in(sourceIP, '10.0.0.0/8')
 GROUP BY sourceIP

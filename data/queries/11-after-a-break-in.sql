@@ -2,8 +2,8 @@
 --
 -- Everything from one address, with the time since the step before: rules that hide mail, searches, then reading.
 SELECT
-    "time",
-    "user",
+    time,
+    user,
     serviceName,
     actionName,
     round((timeStamp - lag(timeStamp) OVER (ORDER BY timeStamp, activityId)) / 1000.0, 1) AS secondsSince,

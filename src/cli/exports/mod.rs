@@ -28,7 +28,7 @@ without a server, by --wait or by `exports download`.
 Examples:
   anomalake exports create --tenant 5618 --anomaly ANO-42 --format parquet
   anomalake exports create --tenant 5618 --name night.csv --wait \\
-    --sql 'select * from activities where hour(\"time\") < 6'")]
+    --sql 'select * from activities where downloadBytes > 1000000'")]
     Create(CreateArgs),
     /// List exports, newest first.
     #[command(after_help = "Example:

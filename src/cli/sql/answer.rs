@@ -31,6 +31,8 @@ pub(super) struct Written {
     pub(super) bytes: u64,
     /// As counted here, or by the server.
     pub(super) rows: Option<u64>,
+    /// The last line has no end.
+    pub(super) open_line: bool,
 }
 
 /// A writer of chunks in the format that was asked for.
@@ -79,7 +81,7 @@ async fn copy(
     progress: &Progress,
     cannot_write: impl Fn(io::Error) -> CommandError,
 ) -> Result<Written, CommandError> {
-    let mut written = Written { bytes: 0, rows: rows_of(response.headers()) };
+    let mut written = Written { rows: rows_of(response.headers()), ..Written::default() };
     let mut body = response.into_body();
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| {
@@ -88,6 +90,7 @@ async fn copy(
         match frame.into_data() {
             Ok(chunk) => {
                 written.bytes += chunk.len() as u64;
+                written.open_line = matches!(sink, Sink::Raw) && !chunk.ends_with(b"\n");
                 progress.bytes(chunk.len() as u64);
                 let put = progress.paused(|| sink.put(chunk, out, &mut written))?;
                 match put.map_err(&cannot_write)? {

@@ -93,9 +93,6 @@ const FUNCTIONS: &[&str] = &[
 /// Commands of the shell.
 pub(super) const COMMANDS: &[&str] = &["\\d", "\\format", "\\help", "\\q", "\\timing"];
 
-/// Names that SQL takes for its own words unless they are quoted.
-const RESERVED: &[&str] = &["user"];
-
 /// Helps the line editor.
 #[derive(Helper, Hinter, Highlighter)]
 pub(super) struct ShellHelper {
@@ -128,7 +125,6 @@ impl ShellHelper {
         let quoted = head[..start].ends_with('"');
         let names = self.names.iter().filter(|name| begins(name, word)).map(|name| match quoted {
             true => format!("{name}\""),
-            false if RESERVED.contains(&name.as_str()) => format!("\"{name}\""),
             false => name.clone(),
         });
         let mut found: Vec<String> = names.collect();
@@ -217,7 +213,7 @@ mod tests {
         assert_eq!(completed("SEL"), ["SELECT"]);
         assert_eq!(completed("sel"), ["select"]);
         assert_eq!(completed("select ip_"), ["select ip_in("]);
-        assert!(completed("select us").contains(&"select \"user\"".to_owned()));
+        assert!(completed("select us").contains(&"select userKey".to_owned()));
         assert_eq!(completed("\\t"), ["\\timing"]);
         assert_eq!(completed("\\d ano"), ["\\d anomalies"]);
         assert_eq!(completed("\\format nd"), ["\\format ndjson"]);

@@ -31,8 +31,8 @@ A parameter is read as JSON where it is a number, true, false, null or a quoted 
 else as text.
 
 Examples:
-  anomalake sql --tenant 5618 'select \"user\", count(*) n from activities group by 1'
-  anomalake sql --tenant 5618 'select * from activities where \"user\" = $1' \\
+  anomalake sql --tenant 5618 'select user, count(*) n from activities group by 1'
+  anomalake sql --tenant 5618 'select * from activities where userKey = $1' \\
     --param 1=ann@example.com --format parquet -o ann.parquet
   echo 'select count(*) from activities' | anomalake sql --tenant 5618
   anomalake sql --tenant 5618")]

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::cli::output::count;
 use crate::domain::size_text::format_size;
 
 /// A query that answers within this time needs no sign of life.
@@ -19,12 +20,13 @@ pub(super) struct Progress {
 impl Progress {
     /// Counts from now on and shows itself after a moment.
     pub(super) fn begin() -> Self {
-        let bar = ProgressBar::no_length();
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
         let style = ProgressStyle::with_template("{spinner} {elapsed} {msg}");
         let bar = bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
         let shown = bar.clone();
         let late = tokio::spawn(async move {
             tokio::time::sleep(AFTER).await;
+            shown.set_draw_target(ProgressDrawTarget::stderr());
             shown.enable_steady_tick(Duration::from_millis(200));
         });
         Self { bar, late: late.abort_handle() }
@@ -39,7 +41,8 @@ impl Progress {
     /// So many rows have come, where that is known.
     pub(super) fn rows(&self, rows: Option<u64>) {
         if let Some(rows) = rows {
-            self.bar.set_message(format!("{rows} rows, {}", format_size(self.bar.position())));
+            let rows = count(rows, "row", "rows");
+            self.bar.set_message(format!("{rows}, {}", format_size(self.bar.position())));
         }
     }
 

@@ -116,7 +116,12 @@ async fn run_all(query: &Query, line: &str, width: Option<usize>, timing: bool) 
             () = interrupted() => return false,
         };
         match outcome {
-            Ok(outcome) => report(&outcome, timing),
+            Ok(outcome) => {
+                if outcome.written.open_line && output::print("\n").is_err() {
+                    break;
+                }
+                report(&outcome, timing);
+            }
             Err(error) => {
                 error.print();
                 break;

@@ -24,6 +24,9 @@ const MIN_CELL: usize = 8;
 /// What a column takes beside its cells: a bar and two spaces.
 const FRAME: usize = 3;
 
+/// Columns of the answer of `EXPLAIN`, whose texts have many lines.
+const EXPLAINED: [&str; 2] = ["plan_type", "plan"];
+
 /// Gathers rows into pages.
 #[derive(Debug)]
 pub(super) struct Table {
@@ -47,6 +50,9 @@ impl Table {
     /// When a value cannot be formatted.
     pub(super) fn push(&mut self, batch: &RecordBatch) -> Result<Vec<String>, ArrowError> {
         self.learn(&batch.schema());
+        if self.names == EXPLAINED {
+            return plans(batch);
+        }
         let options = FormatOptions::default();
         let columns = batch.columns().iter().map(|column| ArrayFormatter::try_new(column, &options));
         let columns = columns.collect::<Result<Vec<_>, _>>()?;
@@ -69,7 +75,7 @@ impl Table {
         if let Some(schema) = schema {
             self.learn(&schema);
         }
-        if self.names.is_empty() || (self.rows.is_empty() && self.before > 0) {
+        if self.names.is_empty() || self.names == EXPLAINED || (self.rows.is_empty() && self.before > 0) {
             return Ok(String::new());
         }
         self.page()
@@ -97,6 +103,19 @@ impl Table {
         let names: Vec<String> = self.names.iter().zip(&widths).map(|(name, width)| shortened(name, *width)).collect();
         grid(&names, &rows)
     }
+}
+
+/// Plans with their lines, of whatever width: cut short they would tell nothing.
+fn plans(batch: &RecordBatch) -> Result<Vec<String>, ArrowError> {
+    let options = FormatOptions::default();
+    let columns = batch.columns().iter().map(|column| ArrayFormatter::try_new(column, &options));
+    let columns = columns.collect::<Result<Vec<_>, _>>()?;
+    let plan = |row: usize| {
+        let cells = columns.iter().map(|column| column.value(row).try_to_string()).collect::<Result<Vec<_>, _>>()?;
+        let lines = cells.iter().flat_map(|cell| cell.lines()).map(|line| printable(line) + "\n");
+        Ok(lines.collect::<String>())
+    };
+    (0..batch.num_rows()).map(plan).collect()
 }
 
 /// The text as it may be shown, at most `max` characters of it.
@@ -206,6 +225,14 @@ mod tests {
         n    | 1
         text | short
         ");
+    }
+
+    #[test]
+    fn plans_keep_their_lines() {
+        let column = |text: &str| Arc::new(StringArray::from(vec![text])) as ArrayRef;
+        let plan = [("plan_type", column("physical_plan")), ("plan", column("Sort\n  Scan: \u{1b}[2J"))];
+        let shown = shown(Some(10), &[RecordBatch::try_from_iter(plan).unwrap()]).concat();
+        assert_eq!(shown, "physical_plan\nSort\n  Scan: \\u{1b}[2J\n");
     }
 
     #[test]

@@ -11,11 +11,11 @@ use crate::support::contract::DOCUMENT;
 const HEAD: &str = "# Tables
 
 What `POST /api/v1/sql`, `anomalake sql` and saved exports see: the tables of one tenant and no others. Names are case-sensitive and need
-no quotes, but for `user`, which SQL takes for the session's: write `\"user\"`. `information_schema.tables` and `.columns` tell the same as this page,
+no quotes. `information_schema.tables` and `.columns` tell the same as this page,
 as do `\\d` and `\\d TABLE` in the shell. Moments are UTC.
 
 A condition on `timeStamp` or `time` leaves the files of other days unread by itself, one on `userKey` or `sourceIP` most of the rest; match users by
-`userKey`, not by `\"user\"`. `docs/queries.md` has worked examples.
+`userKey`, not by `user`. `docs/queries.md` has worked examples.
 
 This page is made of the program; a test compares them.
 ";
