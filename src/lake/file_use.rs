@@ -4,7 +4,7 @@
 //! tenant outlives the table's handle, so that closing and opening a table forgets nothing. What an earlier
 //! process read or wrote nobody needs any more.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The files of one tenant that are in use.
@@ -16,7 +16,7 @@ struct State {
     /// Number of the next reader.
     next: u64,
     /// Numbers of the readers that are open.
-    readers: BTreeMap<u64, ()>,
+    readers: BTreeSet<u64>,
     /// Files that left the newest snapshot, with the number of the first reader that cannot have seen them.
     retired: HashMap<String, u64>,
     /// Files on disk that a commit may still name.
@@ -68,7 +68,7 @@ impl FileUse {
         let mut state = self.lock();
         let number = state.next;
         state.next += 1;
-        state.readers.insert(number, ());
+        state.readers.insert(number);
         Reader { files: Arc::clone(self), number }
     }
 
@@ -99,7 +99,7 @@ impl FileUse {
     #[must_use]
     pub fn may_be_read(&self, path: &str) -> bool {
         let state = self.lock();
-        let oldest = state.readers.first_key_value().map(|(number, ())| *number);
+        let oldest = state.readers.first().copied();
         state.retired.get(path).zip(oldest).is_some_and(|(first_blind, oldest)| oldest < *first_blind)
     }
 

@@ -105,7 +105,7 @@ impl Writer {
         };
         let Checked { actions, removals, rows_removed } = checked;
         let (bytes_removed, bytes_added) = (removals.bytes, bytes_of(&added));
-        match commit(&self.table.state, self.table.log_store(), actions, rewrite).await {
+        match commit(self.table.state.as_ref(), self.table.log_store(), actions, rewrite).await {
             Ok((state, version)) => {
                 self.table.state = Some(state);
                 let gained = if rewrite.changes_data() { added.as_slice() } else { &[] };
@@ -124,12 +124,12 @@ impl Writer {
 }
 
 async fn commit(
-    state: &Option<DeltaTableState>,
+    state: Option<&DeltaTableState>,
     log: LogStoreRef,
     actions: Vec<Action>,
     rewrite: Rewrite,
 ) -> Result<(DeltaTableState, u64), LakeError> {
-    let snapshot = state.as_ref().map(|state| state as &dyn deltalake::kernel::transaction::TableReference);
+    let snapshot = state.map(|state| state as &dyn deltalake::kernel::transaction::TableReference);
     let properties = commit_properties().with_metadata(digest_metadata(&actions));
     let finalized =
         CommitBuilder::from(properties).with_actions(actions).build(snapshot, log, rewrite.operation()).await?;

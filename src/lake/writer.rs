@@ -292,7 +292,7 @@ impl Writer {
 
     /// Writes a checkpoint beside the next commits. A failure costs only opening time.
     pub(super) fn checkpoint_when_due(&self, version: u64) {
-        if version % CHECKPOINT_INTERVAL != 0 {
+        if !version.is_multiple_of(CHECKPOINT_INTERVAL) {
             return;
         }
         let table = self.table.clone();

@@ -192,7 +192,7 @@ mod tests {
             row_cap: 1,
             made_at_ms: 0,
         };
-        let fill = t.registry.write(move |conn| {
+        let filled = t.registry.write(move |conn| {
             Box::pin(async move {
                 for (tenant, created_at_ms) in [(a, 10), (a, 20), (b, 10)] {
                     let made =
@@ -202,7 +202,7 @@ mod tests {
                 Ok(())
             })
         });
-        fill.await.unwrap();
+        filled.await.unwrap();
         let mut conn = t.registry.read().await.unwrap();
         assert_eq!(old_evidence(&mut conn, a, 20).await.unwrap(), 1);
         let forget = || t.registry.write(move |conn| Box::pin(async move { forget_old_evidence(conn, a, 20).await }));

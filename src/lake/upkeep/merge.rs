@@ -13,7 +13,7 @@ use arrow::row::{OwnedRow, Row, RowConverter, Rows, SortField};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 use parquet::basic::{Compression, ZstdLevel};
-use parquet::file::metadata::PageIndexPolicy;
+use parquet::file::metadata::{PageIndexPolicy, RowGroupMetaData};
 use parquet::file::properties::WriterProperties;
 use tempfile::NamedTempFile;
 
@@ -133,10 +133,10 @@ fn open(path: &Path, schema: &SchemaRef) -> Result<(ParquetRecordBatchReader, us
         ArrowReaderOptions::new().with_schema(SchemaRef::clone(schema)).with_page_index_policy(PageIndexPolicy::Skip);
     let builder = ParquetRecordBatchReaderBuilder::try_new_with_options(File::open(path)?, options)?;
     let groups = builder.metadata().row_groups();
-    let sum = |of: fn(&parquet::file::metadata::RowGroupMetaData) -> i64| {
+    let sum = |of: fn(&RowGroupMetaData) -> i64| {
         groups.iter().map(|group| u64::try_from(of(group)).unwrap_or(0)).sum::<u64>()
     };
-    let (bytes, rows) = (sum(|group| group.total_byte_size()), sum(|group| group.num_rows()));
+    let (bytes, rows) = (sum(RowGroupMetaData::total_byte_size), sum(RowGroupMetaData::num_rows));
     // Rows may have a megabyte each; encoded columns weigh more when they are decoded.
     let row_bytes = bytes.checked_div(rows).unwrap_or(0).max(256);
     let batch_rows = usize::try_from((BATCH_BYTES / row_bytes).clamp(8, 2048)).unwrap_or(8);

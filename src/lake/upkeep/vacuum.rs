@@ -109,18 +109,18 @@ pub async fn stored_evidence(table: &ActivityTable) -> Result<Vec<StoredFile>, L
     list(table, EVIDENCE, "").await
 }
 
-/// Sorts out the evidence files that are not among the named ones. List them before asking for the names: what is
+/// Sorts out the evidence files that the registry does not name. List them before asking for the names: what is
 /// recorded in between would look like garbage. `keep_ms` is longer than any making of evidence takes.
 #[must_use]
 pub fn unnamed_evidence(
     stored: Vec<StoredFile>,
-    named: &HashSet<String>,
+    is_named: impl Fn(&str) -> bool,
     files: &FileUse,
     keep_ms: i64,
     now_ms: i64,
 ) -> Unnamed {
     let mut unnamed = Unnamed::default();
-    for file in stored.into_iter().filter(|file| !named.contains(&file.path)) {
+    for file in stored.into_iter().filter(|file| !is_named(&file.path)) {
         // Sessions that began before somebody noticed may have planned to read it.
         files.retire([file.path.as_str()]);
         let waits = has_to_wait(&file, None, files.may_be_read(&file.path), keep_ms, now_ms);
@@ -187,9 +187,8 @@ mod tests {
     #[test]
     fn evidence_without_a_name_waits_for_readers_that_began_before_it_was_noticed() {
         let files = Arc::new(FileUse::default());
-        let named = HashSet::from(["evidence/a".to_owned()]);
         let stored = || vec![file("evidence/a", 0), file("evidence/b", 0)];
-        let look = || unnamed_evidence(stored(), &named, &files, KEEP_MS, KEEP_MS);
+        let look = || unnamed_evidence(stored(), |path| path == "evidence/a", &files, KEEP_MS, KEEP_MS);
         let reader = files.read();
         assert_eq!((look().garbage.len(), look().waiting), (0, vec![file("evidence/b", 0)]));
         let _later = files.read();

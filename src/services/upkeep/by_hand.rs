@@ -165,10 +165,10 @@ impl Services {
 
     async fn existing_table(&self, tenant: &Tenant) -> Result<Option<Arc<ActivityTable>>, UpkeepError> {
         // Opening a table that is not there would make one.
-        match self.lake.has_table(tenant.key).await? {
-            true => Ok(Some(self.lake.table(tenant.key).await?)),
-            false => Ok(None),
+        if !self.lake.has_table(tenant.key).await? {
+            return Ok(None);
         }
+        Ok(Some(self.lake.table(tenant.key).await?))
     }
 
     async fn compact_by_hand(&self, tenant: &Tenant, dry_run: bool, telling: &mut Telling) -> Result<(), UpkeepError> {

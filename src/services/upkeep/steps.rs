@@ -87,11 +87,9 @@ impl Services {
         look.note(sorted);
         look.note(self.tidy_log(&table).await.map(|entries| entries > 0));
         let vacuumed = self.vacuum(&table, false).await;
-        if let Ok(unnamed) = &vacuumed {
-            if let Some(ripe_ms) = unnamed.ripe_ms(KEEP_MS) {
-                // What is ripe and waits all the same is read at this moment.
-                look.again_at(ripe_ms.max(self.clock.now_ms().saturating_add(QUIET_MS)));
-            }
+        if let Some(ripe_ms) = vacuumed.as_ref().ok().and_then(|unnamed| unnamed.ripe_ms(KEEP_MS)) {
+            // What is ripe and waits all the same is read at this moment.
+            look.again_at(ripe_ms.max(self.clock.now_ms().saturating_add(QUIET_MS)));
         }
         look.note(vacuumed.map(|unnamed| !unnamed.garbage.is_empty()));
         match self.next_expiry(tenant, &table) {
@@ -255,7 +253,7 @@ impl Services {
         let stored = stored_evidence(table).await?;
         let named = evidence::all_files(&mut *self.registry.read().await?, table.tenant()).await?;
         let named: HashSet<String> = named.into_iter().collect();
-        let evidence = unnamed_evidence(stored, &named, &table.file_use(), keep_ms, now_ms);
+        let evidence = unnamed_evidence(stored, |path| named.contains(path), &table.file_use(), keep_ms, now_ms);
         let mut unnamed = unnamed_data(table, now_ms).await?;
         unnamed.garbage.extend(evidence.garbage);
         unnamed.waiting.extend(evidence.waiting);
