@@ -97,7 +97,9 @@ impl Target {
                 match self.rewrite(table, &files).await {
                     Ok(()) => {
                         erased.days += 1;
-                        files.iter().for_each(|held| erased.add(held));
+                        for held in &files {
+                            erased.add(held);
+                        }
                     }
                     Err(LakeError::Superseded { .. }) => {}
                     Err(error) => return Err(error),

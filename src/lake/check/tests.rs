@@ -41,7 +41,7 @@ impl Table {
     async fn small() -> Self {
         let user = |n: usize| ["ann", "bob", "carl"][n % 3];
         let ids: Vec<String> = (0..2000).map(|n| format!("activity {n}")).collect();
-        let many: Vec<_> = ids.iter().enumerate().map(|(n, id)| (n as i64, user(n), id.as_str())).collect();
+        let many: Vec<_> = (0..).zip(&ids).enumerate().map(|(n, (ms, id))| (ms, user(n), id.as_str())).collect();
         Self::of([rows(&many), rows(&[(DAY_MS + 1, "bob", "b"), (2, "ann", "a")])]).await
     }
 
@@ -137,7 +137,7 @@ async fn a_file_without_a_checksum_is_judged_by_its_pages_and_bounds() {
     let table = Table::small().await;
     // As an earlier version of the program wrote it.
     table.change_log(1, |text| {
-        let lines = text.lines().map(|line| {
+        let lines = text.lines().flat_map(|line| {
             let mut value: Value = serde_json::from_str(line).unwrap();
             if let Some(add) = value.get_mut("add") {
                 add.as_object_mut().unwrap().remove("tags");
@@ -145,7 +145,7 @@ async fn a_file_without_a_checksum_is_judged_by_its_pages_and_bounds() {
             if let Some(info) = value.get_mut("commitInfo") {
                 info.as_object_mut().unwrap().remove(crate::lake::checksums::ACTIONS_FIELD);
             }
-            format!("{value}\n")
+            [value.to_string(), "\n".to_owned()]
         });
         lines.collect()
     });
@@ -181,12 +181,12 @@ async fn rows_of_another_tenant_are_found() {
 
 #[tokio::test]
 async fn a_changed_entry_of_the_log_is_found() {
+    type Change<'a> = &'a dyn Fn(&mut Value);
     let statistics = |add: &mut Value, change: fn(&mut Value)| {
         let mut statistics = serde_json::from_str(add["stats"].as_str().unwrap()).unwrap();
         change(&mut statistics);
         add["stats"] = statistics.to_string().into();
     };
-    type Change<'a> = &'a dyn Fn(&mut Value);
     let changes: [(Change<'_>, Kind); 3] = [
         (&|add| add["size"] = 7.into(), Kind::FileSize),
         (&|add| statistics(add, |s| s["numRecords"] = 7.into()), Kind::RowCount),
@@ -195,17 +195,19 @@ async fn a_changed_entry_of_the_log_is_found() {
     for (change, kind) in changes {
         let table = Table::small().await;
         table.change_log(1, |text| {
-            let lines = text.lines().map(|line| {
+            let lines = text.lines().flat_map(|line| {
                 let mut line: Value = serde_json::from_str(line).unwrap();
-                line.get_mut("add").into_iter().for_each(change);
-                format!("{line}\n")
+                if let Some(add) = line.get_mut("add") {
+                    change(add);
+                }
+                [line.to_string(), "\n".to_owned()]
             });
             lines.collect()
         });
         assert_eq!(table.damage(false), [Kind::LogChanged, kind]);
     }
     let table = Table::small().await;
-    table.change_log(2, |text| text.lines().filter(|l| !l.contains("1970-01-02")).map(|l| format!("{l}\n")).collect());
+    table.change_log(2, |text| text.split_inclusive('\n').filter(|line| !line.contains("1970-01-02")).collect());
     assert_eq!(table.damage(false), [Kind::LogChanged], "an added file was taken out");
     assert_eq!(table.check(false).garbage.files, 1);
     let table = Table::small().await;

@@ -105,7 +105,7 @@ async fn write(
     let mut failure = None;
     while let Some(batch) = batches.recv().await {
         let written = match with_day(&batch, day) {
-            Ok(batch) => writer.write(&batch).await.map_err(LakeError::from),
+            Ok(batch) => writer.write(&batch).await,
             Err(error) => Err(error),
         };
         if let Err(error) = written {
