@@ -114,8 +114,14 @@ impl Services {
             };
             let limit = if operation == ExportOperation::Tail { 0 } else { MAX_EXPORT_PAGE };
             let mut alerts = cursors::read(&mut conn, key, behind, up_to, limit + 1).await?;
+            let more = match (operation, before) {
+                // What lies behind the page, as the page itself was asked for when it was given.
+                (ExportOperation::Resend, Some(cursor)) => {
+                    !cursors::read(&mut conn, key, cursor.next, i64::MAX, 1).await?.is_empty()
+                }
+                _ => i64::try_from(alerts.len()).is_ok_and(|found| found > limit),
+            };
             drop(conn);
-            let more = i64::try_from(alerts.len()).is_ok_and(|found| found > limit);
             alerts.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
             let end = alerts.last().map_or(behind, |last| Place { made_at_ms: last.made_at_ms, id: last.id.get() });
             let cursor = match (operation, before) {

@@ -37,7 +37,7 @@ struct Work {
 
 /// Points of the impact of a key; small, so that nobody falls to 0.
 const fn points(key: usize) -> i64 {
-    if key % 3 == 0 { 2 } else { 1 }
+    if key.is_multiple_of(3) { 2 } else { 1 }
 }
 
 /// Sends what is left, each again and again until it is answered.
@@ -48,20 +48,16 @@ async fn client(work: Arc<Work>, mut server: watch::Receiver<Option<Api>>, now_m
         loop {
             let api = server.wait_for(Option::is_some).await.unwrap().clone().unwrap();
             let api = api.with("Idempotency-Key", format!("key-{key}"));
-            match api.try_send("POST", IMPACT, body.clone()).await {
-                Ok(answer) => {
-                    let id = answer.expect(200).json()["anomalyId"].clone();
-                    let first = work.ids.lock().unwrap().insert(key, id.clone());
-                    assert!(first.is_none_or(|first| first == id), "key {key} stands for two impacts");
-                    work.answered.fetch_add(1, Ordering::SeqCst);
-                    break;
-                }
-                // It was killed on the way; whether the impact is stored nobody knows.
-                Err(_) => {
-                    work.retries.fetch_add(1, Ordering::SeqCst);
-                    tokio::task::yield_now().await;
-                }
+            if let Ok(answer) = api.try_send("POST", IMPACT, body.clone()).await {
+                let id = answer.expect(200).json()["anomalyId"].clone();
+                let first = work.ids.lock().unwrap().insert(key, id.clone());
+                assert!(first.is_none_or(|first| first == id), "key {key} stands for two impacts");
+                work.answered.fetch_add(1, Ordering::SeqCst);
+                break;
             }
+            // It was killed on the way; whether the impact is stored nobody knows.
+            work.retries.fetch_add(1, Ordering::SeqCst);
+            tokio::task::yield_now().await;
         }
     }
 }

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{ANOMALIES, IMPACT, RESET, SEARCH, each, impact, told};
+use crate::support::records::ndjson;
 use crate::support::{Answer, DAY_MS, NOW_MS, TestServer, TestTenant};
 
 const KEPT_MS: i64 = 90 * DAY_MS;
@@ -144,8 +145,8 @@ async fn the_horizon_is_90_days_to_the_millisecond() {
 async fn limits_offsets_and_fields_choose_what_comes() {
     let server = TestServer::start().await;
     let tenant = server.tenant(5618).await;
-    let batch: String = (0..12).map(|n| format!("{}\n", impact(&format!("u{n}"), 1, NOW_MS - n))).collect();
-    tenant.api.send("POST", "/api/v1/impacts", batch).await.expect(200);
+    let batch: Vec<_> = (0..12).map(|n| impact(&format!("u{n}"), 1, NOW_MS - n)).collect();
+    tenant.api.send("POST", "/api/v1/impacts", ndjson(&batch)).await.expect(200);
     let page = async |query: &str| {
         let answer = search(&tenant, query, json!({})).await.expect(200);
         assert_eq!(answer.json()["totalCount"], 12);
