@@ -69,14 +69,12 @@ async fn take(
     let moved = match job.load(&inbox.path_of(file), &name).await {
         Ok(lines) => {
             print(&lines)?;
-            tally.loaded += 1;
-            inbox.done(file)
+            inbox.done(file).map(|()| tally.loaded += 1)
         }
         Err(FileFailure { error, fault: Fault::File, .. }) => {
             let error = error.about(&name);
             error.print();
-            tally.failed += 1;
-            inbox.failed(file, &error.lines())
+            inbox.failed(file, &error.lines()).map(|()| tally.failed += 1)
         }
         Err(FileFailure { error, fault: Fault::Command, .. }) => return Err(error.about(&name)),
         Err(FileFailure { error, fault: Fault::Moment, .. }) => Err(error),
