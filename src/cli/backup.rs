@@ -37,7 +37,7 @@ Example:
     },
     /// Bring a backup back into the data directory, which must be empty or not exist.
     #[command(after_help = "Example:
-  anomalake --data-dir ./restored backup restore /backups/2026-11-22")]
+  anomalake backup restore /backups/2026-11-22 --data-dir ./restored")]
     Restore {
         /// Folder of the backup.
         dir: PathBuf,

@@ -19,6 +19,7 @@ use super::{Services, audit_entry};
 use crate::formats::EncodeError;
 use crate::formats::output::ExportForm;
 use crate::lake::error::LakeError;
+use crate::query::catalog::Moment;
 use crate::query::limits::memory::StatementPool;
 use crate::query::limits::temp::TempFiles;
 use crate::query::limits::{Limit, LimitsMet};
@@ -212,7 +213,7 @@ impl Services {
             tenant: tenant.key,
             activities,
             registry: Arc::clone(&self.registry),
-            now_ms: self.clock.now_ms(),
+            moment: Moment { now_ms: self.clock.now_ms(), uci_window_ms: self.uci_settings(tenant).window_ms },
             memory_bytes: limits.memory,
             pool,
             temp,

@@ -47,7 +47,7 @@ pub struct SqlParams {
     escape_formulas: bool,
 }
 
-/// Runs one statement over the tenant's tables `activities`, `evidence` and `anomalies`.
+/// Runs one statement over the tenant's tables `activities`, `evidence`, `anomalies`, `impacts`, `users` and `alerts`.
 ///
 /// `Accept` chooses the format: CSV of RFC 4180 by default, the wire dialect as `text/csv;dialect=wire`. `Accept-Encoding`
 /// gzip or zstd compresses it. There is no cap on rows. A failure after the first byte ends the body without its

@@ -153,7 +153,7 @@ pub struct AlertExport {
     pub ok: u8,
     /// Alerts in the order in which they were made.
     pub result: Vec<AlertModel>,
-    /// Seconds to wait before the next page; 0 while more are there.
+    /// Seconds to wait before the next page; 0 after a full one.
     #[schema(minimum = 0)]
     pub wait_time: u32,
     /// When the last alert was made that this cursor has given, seconds since epoch.
@@ -192,7 +192,7 @@ pub async fn export_alerts(
         Ok(AlertExport {
             ok: 1,
             result: models(page.alerts),
-            wait_time: if page.more { 0 } else { WAIT_SECONDS },
+            wait_time: if page.full { 0 } else { WAIT_SECONDS },
             timestamp_hwm: page.hwm_ms.div_euclid(1000),
         })
     })

@@ -60,7 +60,10 @@ mod tests {
         assert_eq!(all.lines().count(), tables().len());
         assert!(all.starts_with("activities  "), "{all}");
         let one = describe(Some("activities;")).unwrap();
-        assert!(one.contains("downloadBytes           BIGINT     not null  bytes downloaded (bytes)"), "{one}");
+        assert!(
+            one.contains("downloadBytes           BIGINT                    not null  bytes downloaded (bytes)"),
+            "{one}"
+        );
         assert!(describe(Some("passwords")).unwrap_err().contains("no table `passwords`"));
     }
 }

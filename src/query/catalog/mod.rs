@@ -22,6 +22,7 @@ pub use describe::describe;
 use self::activities::Activities;
 use self::describe::{ACTIVITIES, EVIDENCE};
 use self::evidence::EvidenceTable;
+pub use self::registry_table::Moment;
 use self::registry_table::RegistryTable;
 use crate::domain::tenant::TenantKey;
 use crate::lake::table::ActivityTable;
@@ -44,6 +45,8 @@ pub struct TenantTables {
     pub activities: Arc<ActivityTable>,
     /// Everything transactional.
     pub registry: Arc<Registry>,
+    /// The moment that the statement sees.
+    pub moment: Moment,
     /// Session in which the tables are read.
     pub session: Arc<SessionState>,
 }
@@ -72,7 +75,7 @@ impl SchemaProvider for TenantTables {
             }
             EVIDENCE => Some(Arc::new(EvidenceTable::new(Arc::clone(&self.registry), self.tenant)?)),
             _ => tables::ALL.iter().find(|definition| definition.name == name).map(|definition| {
-                let table = RegistryTable::new(definition, Arc::clone(&self.registry), self.tenant);
+                let table = RegistryTable::new(definition, Arc::clone(&self.registry), self.tenant, self.moment);
                 Arc::new(table) as Arc<dyn TableProvider>
             }),
         })

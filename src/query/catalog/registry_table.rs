@@ -1,6 +1,6 @@
 //! A table of the registry: rows of one tenant, read in pages while they are needed.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::sync::Arc;
 
 use arrow::array::{
@@ -37,10 +37,59 @@ pub(super) struct Definition {
     pub(super) meaning: &'static str,
     /// `FROM …`: tables and their joins. The first is called `r` and has `tenant_id` and `incarnation`.
     pub(super) from: &'static str,
-    /// A whole number, unique within the tenant and indexed with it, by which pages follow each other.
-    pub(super) key: &'static str,
+    /// By what pages follow each other.
+    pub(super) key: Key,
+    /// Whether an expression depends on the moment: `?5` is now and `?6` the window of the tenant's index, both in ms.
+    pub(super) momentary: bool,
     /// The columns.
     pub(super) columns: &'static [RegistryColumn],
+}
+
+/// Unique within the tenant and indexed with it.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Key {
+    /// A whole number.
+    Number(&'static str),
+    /// Two whole numbers.
+    Numbers(&'static str, &'static str),
+    /// A text that is never empty.
+    Text(&'static str),
+}
+
+impl Key {
+    fn columns(self) -> Vec<&'static str> {
+        match self {
+            Self::Number(column) | Self::Text(column) => vec![column],
+            Self::Numbers(first, second) => vec![first, second],
+        }
+    }
+
+    /// The place before every row.
+    fn beginning(self) -> Vec<Value> {
+        match self {
+            Self::Number(_) => vec![Value::Integer(i64::MIN)],
+            Self::Numbers(..) => vec![Value::Integer(i64::MIN); 2],
+            Self::Text(_) => vec![Value::Text(String::new())],
+        }
+    }
+
+    /// The place of a row, whose first columns are those of the key.
+    fn of(self, row: &SqliteRow) -> Result<Vec<Value>, sqlx::Error> {
+        Ok(match self {
+            Self::Number(_) => vec![Value::Integer(row.try_get(0)?)],
+            Self::Numbers(..) => vec![Value::Integer(row.try_get(0)?), Value::Integer(row.try_get(1)?)],
+            Self::Text(_) => vec![Value::Text(row.try_get(0)?)],
+        })
+    }
+}
+
+/// The moment of a statement.
+#[derive(Debug, Clone, Copy)]
+pub struct Moment {
+    /// Now, ms since epoch.
+    pub now_ms: i64,
+    /// How long an impact counts, in ms.
+    pub uci_window_ms: i64,
 }
 
 impl Definition {
@@ -66,6 +115,7 @@ pub(super) struct RegistryTable {
     definition: &'static Definition,
     registry: Arc<Registry>,
     tenant: TenantKey,
+    moment: Moment,
     schema: SchemaRef,
 }
 
@@ -76,8 +126,13 @@ impl fmt::Debug for RegistryTable {
 }
 
 impl RegistryTable {
-    pub(super) fn new(definition: &'static Definition, registry: Arc<Registry>, tenant: TenantKey) -> Self {
-        Self { definition, registry, tenant, schema: definition.schema() }
+    pub(super) fn new(
+        definition: &'static Definition,
+        registry: Arc<Registry>,
+        tenant: TenantKey,
+        moment: Moment,
+    ) -> Self {
+        Self { definition, registry, tenant, moment, schema: definition.schema() }
     }
 
     /// A comparison that the registry makes itself.
@@ -137,6 +192,7 @@ impl TableProvider for RegistryTable {
             definition: self.definition,
             registry: Arc::clone(&self.registry),
             tenant: self.tenant,
+            moment: self.moment,
             schema: Arc::clone(&self.schema),
             filters: filters.iter().filter_map(|filter| self.wanted(filter)).collect(),
             limit: limit.map(|limit| i64::try_from(limit).unwrap_or(i64::MAX)),
@@ -153,6 +209,7 @@ struct Pages {
     definition: &'static Definition,
     registry: Arc<Registry>,
     tenant: TenantKey,
+    moment: Moment,
     schema: SchemaRef,
     filters: Vec<Wanted>,
     limit: Option<i64>,
@@ -174,19 +231,18 @@ impl PartitionStream for Pages {
 
     fn execute(&self, _: Arc<TaskContext>) -> SendableRecordBatchStream {
         // The state is the last key read; none after the last page.
-        let pages = futures::stream::try_unfold((self.clone(), Some(i64::MIN)), |(scan, after)| async move {
-            let Some(after) = after else { return Ok(None) };
-            let rows = scan.page(after).await.map_err(|error| DataFusionError::External(Box::new(error)))?;
-            let is_last = i64::try_from(rows.len()).unwrap_or(i64::MAX) < scan.page_rows();
-            let next = match rows.last() {
-                Some(row) if !is_last => {
-                    Some(row.try_get::<i64, _>(0).map_err(|e| DataFusionError::External(Box::new(e)))?)
-                }
-                _ => None,
-            };
-            let batch = scan.batch(&rows).map_err(|error| DataFusionError::External(Box::new(error)))??;
-            Ok(Some((batch, (scan, next))))
-        });
+        let pages = futures::stream::try_unfold(
+            (self.clone(), Some(self.definition.key.beginning())),
+            |(scan, after)| async move {
+                let Some(after) = after else { return Ok(None) };
+                let rows = scan.page(after).await.map_err(|error| DataFusionError::External(Box::new(error)))?;
+                let is_last = i64::try_from(rows.len()).unwrap_or(i64::MAX) < scan.page_rows();
+                let next = rows.last().filter(|_| !is_last).map(|row| scan.definition.key.of(row)).transpose();
+                let next = next.map_err(|error| DataFusionError::External(Box::new(error)))?;
+                let batch = scan.batch(&rows).map_err(|error| DataFusionError::External(Box::new(error)))??;
+                Ok(Some((batch, (scan, next))))
+            },
+        );
         Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&self.schema), pages))
     }
 }
@@ -196,34 +252,49 @@ impl Pages {
         self.limit.map_or(PAGE_ROWS, |limit| limit.clamp(1, PAGE_ROWS))
     }
 
-    async fn page(&self, after: i64) -> Result<Vec<SqliteRow>, crate::registry::RegistryError> {
-        let Definition { from, key, columns, .. } = self.definition;
-        let selected: Vec<&str> = [*key].into_iter().chain(columns.iter().map(|column| column.expression)).collect();
-        let selected = selected.join(", ");
-        let filters = self
-            .filters
-            .iter()
-            .fold(String::new(), |filters, wanted| filters + " AND " + columns[wanted.place].expression + " = ?");
-        let statement = format!(
-            "SELECT {selected} FROM {from} WHERE r.tenant_id = ? AND r.incarnation = ? AND {key} > ?{filters} ORDER BY {key} LIMIT ?"
-        );
-        let mut query =
-            sqlx::query(AssertSqlSafe(statement)).bind(self.tenant.id.get()).bind(self.tenant.incarnation).bind(after);
+    async fn page(&self, after: Vec<Value>) -> Result<Vec<SqliteRow>, crate::registry::RegistryError> {
+        let Definition { from, key, columns, momentary, .. } = self.definition;
+        let key = key.columns();
+        let selected: Vec<&str> = key.iter().copied().chain(columns.iter().map(|column| column.expression)).collect();
+        let mut values = vec![Value::Integer(self.tenant.id.get()), Value::Integer(self.tenant.incarnation)];
+        values.extend(after);
+        // The key may have one part or two; what comes behind it has fixed places.
+        values.resize(4, Value::Integer(0));
+        if *momentary {
+            values.extend([Value::Integer(self.moment.now_ms), Value::Integer(self.moment.uci_window_ms)]);
+        }
+        let (compared, places) =
+            if key.len() == 1 { (key[0].to_owned(), "?3") } else { (format!("({})", key.join(", ")), "(?3, ?4)") };
+        let mut filters = String::new();
         for wanted in &self.filters {
-            query = match &wanted.value {
-                Value::Integer(number) => query.bind(*number),
-                Value::Text(text) => query.bind(text.clone()),
+            values.push(wanted.value.clone());
+            // Writing to a string does not fail.
+            let _ = write!(filters, " AND {} = ?{}", columns[wanted.place].expression, values.len());
+        }
+        values.push(Value::Integer(self.page_rows()));
+        let statement = format!(
+            "SELECT {} FROM {from} WHERE r.tenant_id = ?1 AND r.incarnation = ?2 AND {compared} > {places}{filters}
+             ORDER BY {} LIMIT ?{}",
+            selected.join(", "),
+            key.join(", "),
+            values.len()
+        );
+        let mut query = sqlx::query(AssertSqlSafe(statement));
+        for value in values {
+            query = match value {
+                Value::Integer(number) => query.bind(number),
+                Value::Text(text) => query.bind(text),
             };
         }
         let mut connection = self.registry.read().await?;
-        Ok(query.bind(self.page_rows()).fetch_all(&mut *connection).await?)
+        Ok(query.fetch_all(&mut *connection).await?)
     }
 
     fn batch(&self, rows: &[SqliteRow]) -> Result<Result<RecordBatch, DataFusionError>, sqlx::Error> {
-        let columns = self.definition.columns.iter().enumerate().map(|(place, column)| {
-            // The key comes first.
-            read_column(rows, place + 1, column.kind)
-        });
+        // The key comes first.
+        let key = self.definition.key.columns().len();
+        let columns = self.definition.columns.iter().enumerate();
+        let columns = columns.map(|(place, column)| read_column(rows, place + key, column.kind));
         let columns = columns.collect::<Result<Vec<_>, _>>()?;
         Ok(RecordBatch::try_new(Arc::clone(&self.schema), columns).map_err(Into::into))
     }

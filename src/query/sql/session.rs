@@ -26,7 +26,7 @@ use super::text::bounded_tokens;
 use super::{complexity, functions, guard, names, place, scrub};
 use crate::domain::tenant::TenantKey;
 use crate::lake::table::ActivityTable;
-use crate::query::catalog::{CATALOG, Catalogs, SCHEMA, TenantTables};
+use crate::query::catalog::{CATALOG, Catalogs, Moment, SCHEMA, TenantTables};
 use crate::query::engine::QueryEngine;
 use crate::query::limits::LimitsMet;
 use crate::query::limits::memory::StatementPool;
@@ -47,8 +47,8 @@ pub struct StatementParts {
     pub activities: Arc<ActivityTable>,
     /// Everything transactional.
     pub registry: Arc<Registry>,
-    /// What `now()` gives, ms since epoch.
-    pub now_ms: i64,
+    /// The moment that it sees.
+    pub moment: Moment,
     /// Bytes that its operators may reserve, for the choice of partitions.
     pub memory_bytes: usize,
     /// The pool with that memory.
@@ -114,7 +114,7 @@ impl Session {
     /// # Errors
     /// When the session's parts cannot be built.
     pub fn new(engine: &QueryEngine, parts: StatementParts) -> Result<Self, DataFusionError> {
-        let StatementParts { tenant, activities, registry, now_ms, memory_bytes, pool, temp, met, files_opened } =
+        let StatementParts { tenant, activities, registry, moment, memory_bytes, pool, temp, met, files_opened } =
             parts;
         let opened = Arc::<OpenedFiles>::default();
         let store = ReadOnly { inner: activities.read_store(), opened: Arc::clone(&opened), counter: files_opened };
@@ -125,7 +125,7 @@ impl Session {
         let runtime: Arc<RuntimeEnv> = engine.runtime(tenant, Arc::new(store), Arc::new(pool), disk)?;
         let partitions = if memory_bytes < ONE_PARTITION_BELOW { 1 } else { engine.partitions() };
         let reading = SessionStateBuilder::new().with_config(config(partitions)).with_runtime_env(Arc::clone(&runtime));
-        let tables = TenantTables { tenant, activities, registry, session: Arc::new(reading.build()) };
+        let tables = TenantTables { tenant, activities, registry, moment, session: Arc::new(reading.build()) };
         let mut planners = SessionStateDefaults::default_expr_planners();
         planners.insert(0, Arc::new(Structures { met: Arc::clone(&met) }));
         let mut state = SessionStateBuilder::new()
@@ -139,7 +139,7 @@ impl Session {
             .with_physical_optimizer_rule(Arc::new(GuardOperators { met: Arc::clone(&met) }))
             .build();
         state.mark_start_execution();
-        state.execution_props_mut().query_execution_start_time = DateTime::from_timestamp_millis(now_ms);
+        state.execution_props_mut().query_execution_start_time = DateTime::from_timestamp_millis(moment.now_ms);
         Ok(Self { state, met, opened })
     }
 

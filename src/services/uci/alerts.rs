@@ -45,8 +45,8 @@ pub struct ExportPage {
     /// Up to when this index has been read, ms since epoch: the time of the last alert before its cursor or,
     /// after a move to a time behind all alerts, that time; 0 when there is none.
     pub hwm_ms: i64,
-    /// More alerts are there already.
-    pub more: bool,
+    /// The page holds as many as a page can; more may be there already.
+    pub full: bool,
 }
 
 impl Services {
@@ -113,16 +113,10 @@ impl Services {
                 }
             };
             let limit = if operation == ExportOperation::Tail { 0 } else { MAX_EXPORT_PAGE };
-            let mut alerts = cursors::read(&mut conn, key, behind, up_to, limit + 1).await?;
-            let more = match (operation, before) {
-                // What lies behind the page, as the page itself was asked for when it was given.
-                (ExportOperation::Resend, Some(cursor)) => {
-                    !cursors::read(&mut conn, key, cursor.next, i64::MAX, 1).await?.is_empty()
-                }
-                _ => i64::try_from(alerts.len()).is_ok_and(|found| found > limit),
-            };
+            let alerts = cursors::read(&mut conn, key, behind, up_to, limit).await?;
             drop(conn);
-            alerts.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+            // Of the page alone, not of what lies behind it: so a repeated page is the same in this too.
+            let full = i64::try_from(alerts.len()).is_ok_and(|found| found == MAX_EXPORT_PAGE);
             let end = alerts.last().map_or(behind, |last| Place { made_at_ms: last.made_at_ms, id: last.id.get() });
             let cursor = match (operation, before) {
                 (ExportOperation::Resend, Some(cursor)) => cursor,
@@ -134,7 +128,7 @@ impl Services {
                 });
                 write.await?;
             }
-            Ok::<_, UciError>(ExportPage { alerts, hwm_ms: cursor.next.made_at_ms.max(0), more })
+            Ok::<_, UciError>(ExportPage { alerts, hwm_ms: cursor.next.made_at_ms.max(0), full })
         });
         export.await?
     }

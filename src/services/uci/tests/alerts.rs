@@ -21,14 +21,14 @@ async fn a_cursor_reads_on_repeats_and_moves() {
     let t = TestUci::new().await;
     let (a, b) = (t.tenant(1).await, t.tenant(2).await);
     assert!(matches!(t.services.export_alerts(&a, "siem", Resend).await, Err(UciError::NoPage(_))));
-    assert_eq!(export(&t, &a, Next).await, ExportPage { alerts: vec![], hwm_ms: 0, more: false });
+    assert_eq!(export(&t, &a, Next).await, ExportPage { alerts: vec![], hwm_ms: 0, full: false });
     for n in 1..=3 {
         t.accept(&a, impact("ann", n, NOW)).await;
         t.accept(&b, impact("ann", 100 + n, NOW)).await;
         t.clock.advance(HOUR);
     }
     let first = export(&t, &a, Next).await;
-    assert_eq!((points(&first), first.hwm_ms, first.more), (vec![1, 2, 3], NOW + 2 * HOUR, false));
+    assert_eq!((points(&first), first.hwm_ms, first.full), (vec![1, 2, 3], NOW + 2 * HOUR, false));
     t.accept(&a, impact("ann", 4, NOW)).await;
     assert_eq!(export(&t, &a, Resend).await, first, "what was made since is not in it");
     let t = t.reopened().await;
@@ -134,10 +134,10 @@ async fn a_page_holds_10_000_alerts() {
     });
     fill.await.unwrap();
     let first = export(&t, &a, Head).await;
-    assert_eq!((first.alerts.len(), first.more), (10_000, true));
+    assert_eq!((first.alerts.len(), first.full), (10_000, true));
     assert_eq!(export(&t, &a, Resend).await.alerts, first.alerts);
     let rest = export(&t, &a, Next).await;
-    assert_eq!((points(&rest), rest.more), (vec![10_001], false));
+    assert_eq!((points(&rest), rest.full), (vec![10_001], false));
 }
 
 #[tokio::test]
