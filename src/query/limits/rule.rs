@@ -9,6 +9,7 @@ use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::logical_expr::WindowFrameBound;
 use datafusion::physical_expr::window::WindowExpr;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_plan::coop::CooperativeExec;
 use datafusion::physical_plan::joins::{
     CrossJoinExec, HashJoinExec, NestedLoopJoinExec, PiecewiseMergeJoinExec, SortMergeJoinExec, SymmetricHashJoinExec,
 };
@@ -57,12 +58,14 @@ impl GuardOperators {
         let met = || Arc::clone(&self.met);
         if let Some(unnest) = node.downcast_ref::<UnnestExec>() {
             let width = RowWidth::of_unnest(unnest, batch_rows, met());
-            return Ok(Transformed::yes(below(node, |input| TapExec::over(input, Arc::new(width)))?));
+            let tapped = below(node, |input| TapExec::over(input, Arc::new(width)))?;
+            return Ok(Transformed::yes(Arc::new(CooperativeExec::new(tapped))));
         }
         if is_join(node.as_ref()) {
             let width = Arc::new(RowWidth { batch_rows, unnested: Vec::new(), met: met() });
             let tapped = below_each(node, |input| TapExec::over(input, Arc::<RowWidth>::clone(&width)))?;
-            return Ok(Transformed::yes(tapped));
+            // It makes many batches out of one, and what reads them would not stop in between.
+            return Ok(Transformed::yes(Arc::new(CooperativeExec::new(tapped))));
         }
         let Some(shape) = window_shape(node.as_ref()) else { return Ok(Transformed::no(node)) };
         let (input, output) = meter::taps(shape);

@@ -145,7 +145,8 @@ impl Shell {
 
 #[tokio::test]
 async fn a_shell_keeps_going_when_a_query_is_cancelled() {
-    const LONG: &str = "select count(*) from activities a, activities b, activities c where a.timeStamp + b.timeStamp + c.timeStamp = 1;";
+    const LONG: &str =
+        "select count(a.fileName || b.fileName || c.fileName) from activities a, activities b, activities c;";
     for lake in Lake::both().await {
         let records: Vec<_> = (0..4_000).map(|n| activity(NOW_MS + n, "ann", &n.to_string())).collect();
         let input = lake.file("a.ndjson", ndjson(&records));
@@ -159,7 +160,7 @@ async fn a_shell_keeps_going_when_a_query_is_cancelled() {
             ("select nothing;\r", "error: line 1, column 8"),
             ("\\format json\r", "\n"),
             ("select 1 as one;\r", "[{\"one\":1}]"),
-            (LONG, "= 1"),
+            (LONG, "activities c;"),
         ] {
             shell.prompts().await;
             shell.types(keys).await;

@@ -2,6 +2,9 @@
 
 use serde_json::{Value, json};
 
+use anomalake::services::auth::Actor;
+use anomalake::services::uci::ImpactRequest;
+
 use super::{ask, rows, store, value, varied};
 use crate::support::wait::until;
 use crate::support::{DAY_MS, HOUR_MS, NOW_MS, TestServer, TestTenant};
@@ -189,7 +192,7 @@ async fn the_schema_can_be_looked_at() {
     let (_server, tenant) = with_rows(1).await;
     let tables = rows(&tenant.api, "SHOW TABLES").await;
     let names: Vec<_> = tables.as_array().unwrap().iter().map(|row| row["table_name"].as_str().unwrap()).collect();
-    assert_eq!(names, ["activities", "evidence", "anomalies"]);
+    assert_eq!(names, ["activities", "evidence", "anomalies", "impacts", "users", "alerts"]);
     let columns = rows(&tenant.api, "DESCRIBE anomalies").await;
     assert!(columns.as_array().unwrap().iter().any(|column| column["column_name"] == "windowFrom"), "{columns}");
     let columns = rows(&tenant.api, "SHOW COLUMNS FROM activities").await;
@@ -237,6 +240,61 @@ async fn every_table_has_this_tenant_s_rows_only() {
     assert_eq!(
         anomaly,
         json!([{ "userKey": "ann@example.com", "windowTo": "2026-11-22T00:00:00Z", "status": "new", "score": 7.5, "evidenceRows": 8, "serviceNames": [] }])
+    );
+}
+
+#[tokio::test]
+async fn the_index_of_confidence_is_in_three_tables() {
+    let (server, tenant) = with_rows(1).await;
+    let other = server.tenant(7).await;
+    let services = &server.owner.services;
+    for (id, user, score, hours) in [
+        (tenant.id, "Ann@x", 300, 1),
+        (tenant.id, "bob@x", 400, 2),
+        (tenant.id, "ann@x", 100, 3),
+        (other.id, "eve@x", 700, 1),
+    ] {
+        let at = services.tenant(id).await.unwrap();
+        let impact = ImpactRequest {
+            user: user.to_owned(),
+            score,
+            timestamp_ms: NOW_MS - hours * HOUR_MS,
+            source: "proxy".to_owned(),
+            reason: "many downloads".to_owned(),
+            idempotency_key: None,
+        };
+        services.record_impact(&at, impact).await.unwrap();
+    }
+    let scores = "SELECT userKey, score FROM users ORDER BY score";
+    let both = json!([{ "userKey": "ann@x", "score": 600 }, { "userKey": "bob@x", "score": 600 }]);
+    assert_eq!(rows(&tenant.api, &format!("{scores}, userKey")).await, both);
+    assert_eq!(value(&tenant.api, "SELECT sum(points) FROM impacts WHERE userKey = 'ann@x'").await, 400);
+    assert_eq!(
+        value(
+            &tenant.api,
+            "SELECT count(DISTINCT a.anomalyId) FROM alerts a JOIN impacts i ON a.anomalyId = i.anomalyId AND a.userKey = i.userKey"
+        )
+        .await,
+        3
+    );
+    assert_eq!(value(&tenant.api, "SELECT count(*) FROM alerts WHERE userKey = 'eve@x'").await, 0);
+    // The score is that of the moment, whatever is remembered.
+    let whole = services.tenant(tenant.id).await.unwrap();
+    services.reset_users(&Actor::command_line(), &whole, vec!["bob@x".to_owned()]).await.unwrap();
+    let window_ms = services.uci_settings(&whole).window_ms;
+    for (advance, ann) in [(0, 600), (window_ms - 3 * HOUR_MS, 700), (2 * HOUR_MS, 1000)] {
+        server.clock.advance(advance);
+        let told = rows(&tenant.api, "SELECT userKey, score FROM users ORDER BY userKey").await;
+        assert_eq!(
+            told,
+            json!([{ "userKey": "ann@x", "score": ann }, { "userKey": "bob@x", "score": 1000 }]),
+            "after {advance} ms"
+        );
+        assert_eq!(services.explain_user(&whole, "ann@x").await.unwrap().score, ann);
+    }
+    assert_eq!(
+        rows(&tenant.api, "SELECT activity, points FROM impacts WHERE userKey = 'bob@x' ORDER BY anomalyId").await,
+        json!([{ "activity": "impact", "points": 400 }, { "activity": "reset", "points": 0 }])
     );
 }
 
