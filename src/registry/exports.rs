@@ -112,12 +112,11 @@ pub struct SavedExport {
 
 impl FromRow<'_, SqliteRow> for SavedExport {
     fn from_row(row: &SqliteRow) -> Result<Self, sqlx::Error> {
-        let of = match row.try_get::<Option<String>, _>("sql")? {
-            Some(sql) => ExportOf::Sql { sql, params: parsed(row, "params")? },
-            None => {
-                let id: i64 = row.try_get("anomaly_id")?;
-                ExportOf::Anomaly(AnomalyId::try_from(id).map_err(|e| decode_error("anomaly_id", e))?)
-            }
+        let of = if let Some(sql) = row.try_get::<Option<String>, _>("sql")? {
+            ExportOf::Sql { sql, params: parsed(row, "params")? }
+        } else {
+            let id: i64 = row.try_get("anomaly_id")?;
+            ExportOf::Anomaly(AnomalyId::try_from(id).map_err(|e| decode_error("anomaly_id", e))?)
         };
         let new = NewExport {
             owner: row.try_get("owner")?,

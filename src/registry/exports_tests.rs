@@ -34,11 +34,11 @@ async fn create(t: &TestRegistry, tenant: TenantKey, new: NewExport) -> SavedExp
 }
 
 async fn get(t: &TestRegistry, tenant: TenantKey, id: i64) -> Option<SavedExport> {
-    exports::get(&mut *t.registry.read().await.unwrap(), tenant, id).await.unwrap()
+    exports::get(&mut t.registry.read().await.unwrap(), tenant, id).await.unwrap()
 }
 
 async fn due(t: &TestRegistry, now_ms: i64) -> Vec<i64> {
-    let due = exports::due(&mut *t.registry.read().await.unwrap(), now_ms).await.unwrap();
+    let due = exports::due(&mut t.registry.read().await.unwrap(), now_ms).await.unwrap();
     due.into_iter().map(|export| export.id).collect()
 }
 
@@ -113,7 +113,7 @@ async fn what_a_dead_process_left_is_made_anew_until_its_attempts_are_used_up() 
 async fn a_file_counts_from_its_commit_to_its_expiry() {
     let t = TestRegistry::new().await;
     let tenant = t.tenant(1).await;
-    let usage = async || exports::usage(&mut *t.registry.read().await.unwrap(), tenant).await.unwrap();
+    let usage = async || exports::usage(&mut t.registry.read().await.unwrap(), tenant).await.unwrap();
     for _ in 0..3 {
         create(&t, tenant, new("ann")).await;
     }
@@ -124,7 +124,7 @@ async fn a_file_counts_from_its_commit_to_its_expiry() {
     write!(t, conn => exports::begin(conn, 2, 6));
     write!(t, conn => exports::give_up(conn, 2, "no luck", 8, 81));
     assert_eq!(usage().await, Usage { count: 3, bytes: 10 });
-    let files = exports::all_files(&mut *t.registry.read().await.unwrap()).await.unwrap();
+    let files = exports::all_files(&mut t.registry.read().await.unwrap()).await.unwrap();
     assert_eq!(files, [(tenant, "1-a.csv".to_owned())]);
     assert!(write!(t, conn => exports::expire(conn, 79)).is_empty());
     let expired: Vec<i64> = write!(t, conn => exports::expire(conn, 80)).iter().map(|export| export.id).collect();

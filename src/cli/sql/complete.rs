@@ -123,10 +123,11 @@ impl ShellHelper {
             return (pos, Vec::new());
         }
         let quoted = head[..start].ends_with('"');
-        let names = self.names.iter().filter(|name| begins(name, word)).map(|name| match quoted {
-            true => format!("{name}\""),
-            false => name.clone(),
-        });
+        let names = self
+            .names
+            .iter()
+            .filter(|name| begins(name, word))
+            .map(|name| if quoted { format!("{name}\"") } else { name.clone() });
         let mut found: Vec<String> = names.collect();
         if !quoted {
             // In the case in which the word was begun.

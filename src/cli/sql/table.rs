@@ -141,7 +141,9 @@ fn fitting(names: &[String], rows: &[Vec<String>], width: usize) -> Option<Vec<u
         if most < MIN_CELL {
             return None;
         }
-        widths.iter_mut().for_each(|width| *width = (*width).min(most));
+        for width in &mut widths {
+            *width = (*width).min(most);
+        }
     }
     Some(widths)
 }

@@ -297,7 +297,7 @@ impl ScalarUDFImpl for TextConcat {
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue, DataFusionError> {
         let arrays = ColumnarValue::values_to_arrays(&args.args)?;
-        let texts: Vec<&arrow::array::StringArray> = arrays.iter().map(|array| array.as_string::<i32>()).collect();
+        let texts: Vec<&arrow::array::StringArray> = arrays.iter().map(AsArray::as_string::<i32>).collect();
         let constant = args.args.iter().all(|arg| matches!(arg, ColumnarValue::Scalar(_)));
         let joined = arrow::compute::kernels::concat_elements::concat_elements_utf8_many(&texts)?;
         if constant && joined.len() == 1 {

@@ -34,7 +34,7 @@ const CHECK_EVERY_BYTES: u64 = 16 << 20;
 const RETRY: Duration = Duration::from_secs(30);
 
 /// An export that waits for room, or for its turn among all exports, waits this long.
-const WAIT: Duration = Duration::from_secs(60);
+const WAIT: Duration = Duration::from_mins(1);
 
 /// Why an attempt ended without a file.
 #[derive(Debug, thiserror::Error)]
