@@ -60,6 +60,7 @@ mod tests {
 
     use super::*;
 
+    #[allow(clippy::option_option)] // Refused, absent, and given are three things here.
     fn params(texts: &[&str]) -> Option<Option<Value>> {
         let given: Vec<_> = texts.iter().map(|text| param(text).unwrap()).collect();
         Params::of(&given).ok().map(|params| params.0)

@@ -126,7 +126,10 @@ async fn every_query_finds_what_was_planted() {
 
     let rows = case.rows("03", json!({})).await;
     assert_eq!(rows.len(), 1, "{rows:?}");
-    assert_eq!((&rows[0]["userKey"], number(&rows[0]["activities"])), (&json!(traveller.user), far.len() as i64));
+    assert_eq!(
+        (&rows[0]["userKey"], number(&rows[0]["activities"])),
+        (&json!(traveller.user), i64::try_from(far.len()).unwrap())
+    );
     assert_eq!((&rows[0]["country"], ms(&rows[0]["firstSeen"])), (&json!("SG"), first_far_ms));
 
     let rows = case.rows("04", json!({})).await;
@@ -190,7 +193,7 @@ async fn every_query_finds_what_was_planted() {
     let wanted: BTreeMap<String, i64> = users
         .into_iter()
         .filter(|(_, users)| users.len() >= 3)
-        .map(|(address, users)| (address.to_owned(), users.len() as i64))
+        .map(|(address, users)| (address.to_owned(), i64::try_from(users.len()).unwrap()))
         .collect();
     let found: BTreeMap<String, i64> = rows.iter().map(|row| (text(&row["sourceIP"]), number(&row["users"]))).collect();
     assert!(!found.is_empty() && found == wanted, "{found:?}\n{wanted:?}");
@@ -215,7 +218,7 @@ async fn every_query_finds_what_was_planted() {
     }
     assert_eq!(rows.len(), users.len());
     for row in &rows {
-        let wanted = users[&(text(&row["serviceName"]), text(&row["day"]))].len() as i64;
+        let wanted = i64::try_from(users[&(text(&row["serviceName"]), text(&row["day"]))].len()).unwrap();
         assert!((number(&row["users"]) - wanted).abs() <= 1 + wanted / 20, "{row}: {wanted}");
     }
     assert!(case.left.is_empty(), "not run: {:?}", case.left);
