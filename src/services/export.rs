@@ -33,6 +33,7 @@ use crate::formats::output::ExportForm;
 use crate::lake::error::LakeError;
 use crate::lake::evidence_files::read_wire_columns;
 use crate::query::engine::into_lake;
+use crate::query::limits::stop::StopOnDrop;
 use crate::registry::RegistryError;
 use crate::registry::anomalies::Anomaly;
 use crate::registry::evidence::EvidenceFile;
@@ -95,6 +96,7 @@ pub struct ExportBody {
     failure: Arc<OnceLock<Arc<ExportError>>>,
     chunks: mpsc::Receiver<Bytes>,
     bytes: prometheus_client::metrics::counter::Counter,
+    _waits: Option<StopOnDrop>,
     // It holds the permit.
     _task: AbortOnDropHandle<()>,
     _running: Running,
@@ -157,7 +159,7 @@ impl Services {
         let rows = u64::try_from(file.rows).unwrap_or(0);
         let batches = futures::stream::iter(reader).map(|batch| batch.map_err(|e| LakeError::Arrow(e).into()));
         Ok(self.start_export(
-            Work { pipe: Pipe::new(form)?, held: permit, end: (), rows: Some(rows) },
+            Work { pipe: Pipe::new(form)?, held: permit, end: (), rows: Some(rows), waits: None },
             form,
             Box::pin(batches),
         ))
@@ -220,7 +222,11 @@ impl Services {
             .await
             .map_err(|_| ExportError::TimedOut(self.settings.export_timeout))?
             .map_err(LakeError::Task)??;
-        Ok(self.start_export(Work { pipe: Pipe::new(form)?, held: permit, end: (), rows: None }, form, batches))
+        Ok(self.start_export(
+            Work { pipe: Pipe::new(form)?, held: permit, end: (), rows: None, waits: None },
+            form,
+            batches,
+        ))
     }
 
     async fn export_permit(&self) -> Result<OwnedSemaphorePermit, ExportError> {
@@ -237,7 +243,7 @@ impl Services {
         E: End,
     {
         let (sender, chunks) = mpsc::channel(CHUNKS_AHEAD);
-        let Work { mut pipe, held, end, rows } = work;
+        let Work { mut pipe, held, end, rows, waits } = work;
         let deadline = self.settings.export_timeout;
         let task_running = Running::on(&self.metrics.export_tasks);
         let (rows_written, complete) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
@@ -271,6 +277,7 @@ impl Services {
             failure,
             chunks,
             bytes: self.metrics.export_bytes.clone(),
+            _waits: waits,
             _task: task,
             _running: Running::on(&self.metrics.exports_running),
         };
@@ -288,6 +295,8 @@ pub(super) struct Work<H, E> {
     pub(super) end: E,
     /// Rows that will come, where that is known.
     pub(super) rows: Option<u64>,
+    /// Goes with the body, so that what makes the rows learns at once that nobody reads them.
+    pub(super) waits: Option<StopOnDrop>,
 }
 
 /// Whom an export tells of its end.

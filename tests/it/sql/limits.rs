@@ -65,7 +65,7 @@ async fn each_limit_has_its_name() {
     let server = TestServer::start_with(|settings| {
         settings.sql.memory = 24 * MIB;
         settings.sql.tenant_temp = MIB;
-        settings.sql.max_result = 10_000;
+        settings.sql.max_result = 200_000;
         settings.sql.timeout = Duration::from_secs(20);
     })
     .await;
