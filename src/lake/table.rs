@@ -24,6 +24,7 @@ use super::file_use::FileUse;
 use super::layout::ACTIVITIES;
 use super::read_store::ReadStore;
 use super::rewrite::{Removals, Replace, Replaced, Rewrite};
+use super::upkeep::threads::MergeThreads;
 use super::writer::{Append, Committed, Ledger, PendingAnswer, Writer};
 use crate::domain::tenant::TenantKey;
 
@@ -136,6 +137,7 @@ pub(super) struct TableParts<'a> {
     pub(super) ledger: Arc<dyn Ledger>,
     pub(super) files: Arc<FileUse>,
     pub(super) feed: Arc<Feed>,
+    pub(super) merging: Arc<MergeThreads>,
     pub(super) commit_interval: Duration,
     pub(super) cpu: &'a tokio::runtime::Handle,
 }
@@ -154,6 +156,7 @@ pub struct ActivityTable {
     last_used: Mutex<Instant>,
     stop: CancellationToken,
     writer: Mutex<Option<JoinHandle<()>>>,
+    merging: Arc<MergeThreads>,
 }
 
 impl ActivityTable {
@@ -207,6 +210,7 @@ impl ActivityTable {
             last_used: Mutex::new(Instant::now()),
             stop,
             writer: Mutex::new(Some(writer)),
+            merging: parts.merging,
         })
     }
 
@@ -238,6 +242,11 @@ impl ActivityTable {
     /// Folder of the table on local disk.
     pub(super) fn local_folder(&self) -> &Path {
         &self.local_folder
+    }
+
+    /// Where files are merged.
+    pub(super) fn merging(&self) -> &MergeThreads {
+        &self.merging
     }
 
     /// What the tables tell upkeep.

@@ -16,6 +16,7 @@ use super::feed::Feed;
 use super::file_use::FileUse;
 use super::layout::{ACTIVITIES, DataDir, STAGING};
 use super::table::{ActivityTable, TableParts};
+use super::upkeep::threads::MergeThreads;
 use super::writer::Ledger;
 use crate::domain::tenant::TenantKey;
 
@@ -53,6 +54,7 @@ pub struct Lake {
     /// Outlives the tables: a table that is opened again finds what was in use before.
     files: Mutex<HashMap<TenantKey, Arc<FileUse>>>,
     feed: Arc<Feed>,
+    merging: Arc<MergeThreads>,
 }
 
 impl Lake {
@@ -109,6 +111,7 @@ impl Lake {
             open: Mutex::default(),
             files: Mutex::default(),
             feed: Arc::default(),
+            merging: Arc::default(),
         }
     }
 
@@ -138,6 +141,7 @@ impl Lake {
                     ledger: Arc::clone(&self.ledger),
                     files: self.file_use(tenant),
                     feed: Arc::clone(&self.feed),
+                    merging: Arc::clone(&self.merging),
                     commit_interval: self.options.commit_interval,
                     cpu: &self.cpu,
                 })

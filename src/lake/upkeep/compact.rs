@@ -97,9 +97,9 @@ async fn write(
     let files: Vec<PathBuf> = inputs.iter().map(|file| table.local_folder().join(&file.path)).collect();
     let (schema, tmp) = (folder.file_schema(), tmp.to_owned());
     let (sender, mut batches) = mpsc::channel::<RecordBatch>(BATCHES_AHEAD);
-    let reading = tokio::task::spawn_blocking(move || {
-        merge(&files, &schema, &tmp, &mut |batch| Ok(sender.blocking_send(batch).is_ok()))
-    });
+    let reading = table
+        .merging()
+        .begin(layout, move || merge(&files, &schema, &tmp, &mut |batch| Ok(sender.blocking_send(batch).is_ok())))?;
     let _writing = folder.writing();
     let mut writer = folder.rewriter(layout);
     let mut failure = None;
@@ -114,7 +114,7 @@ async fn write(
         }
     }
     drop(batches);
-    let read = reading.await.map_err(LakeError::from).flatten();
+    let read = reading.await;
     if let Some(error) = failure.or(read.err()) {
         if let Err(abort) = writer.abort().await {
             tracing::warn!(%abort, "could not abort a failed rewrite");

@@ -30,4 +30,5 @@ pub mod retain;
 pub mod status;
 #[cfg(test)]
 mod tests;
+pub mod threads;
 pub mod vacuum;
