@@ -21,8 +21,22 @@ impl Usage {
 
     /// Resident memory in bytes.
     pub(crate) fn resident_bytes(self) -> u64 {
+        self.status_bytes("VmRSS:")
+    }
+
+    /// Most resident memory in bytes since the start or [`Usage::reset_peak`].
+    pub(crate) fn peak_bytes(self) -> u64 {
+        self.status_bytes("VmHWM:")
+    }
+
+    /// Begins to look for the most resident memory anew.
+    pub(crate) fn reset_peak(self) {
+        std::fs::write(self.folder().join("clear_refs"), "5").unwrap();
+    }
+
+    fn status_bytes(self, name: &str) -> u64 {
         let status = std::fs::read_to_string(self.folder().join("status")).unwrap();
-        let kib = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB"));
+        let kib = status.lines().find_map(|line| line.strip_prefix(name)?.trim().strip_suffix(" kB"));
         kib.unwrap().parse::<u64>().unwrap() * 1024
     }
 

@@ -9,6 +9,7 @@
 #[allow(dead_code, unused_imports, reason = "shared with the suite, which uses all of it")]
 #[path = "../../tests/it/support/mod.rs"]
 mod support;
+#[allow(dead_code, reason = "shared by several")]
 #[path = "../common/usage.rs"]
 mod usage;
 

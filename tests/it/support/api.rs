@@ -58,12 +58,17 @@ impl Drop for Streaming {
 impl Streaming {
     /// The next piece of the body; none at its end.
     pub(crate) async fn chunk(&mut self) -> Option<Bytes> {
-        loop {
-            let frame = self.response.body_mut().frame().await?.expect("the body breaks off");
-            if let Ok(data) = frame.into_data() {
-                return Some(data);
+        self.try_chunk().await.expect("the body breaks off")
+    }
+
+    /// The same; an error when the body breaks off.
+    pub(crate) async fn try_chunk(&mut self) -> hyper::Result<Option<Bytes>> {
+        while let Some(frame) = self.response.body_mut().frame().await {
+            if let Ok(data) = frame?.into_data() {
+                return Ok(Some(data));
             }
         }
+        Ok(None)
     }
 
     /// The rest of the body; an error when it breaks off.
