@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use anomalake::domain::anomaly::AnomalyId;
 use anomalake::domain::clock::SystemClock;
 use anomalake::domain::tenant::{TenantId, TenantKey};
 use anomalake::lake::layout::DataDir;
@@ -45,13 +46,14 @@ fn main() {
     let runtime = Runtime::new().unwrap();
     let (services, tenant) = runtime.block_on(open(&dir));
     println!("fsync: {:.0} a second (4 KiB appended and synced)", fsync_rate(&dir));
-    runtime.block_on(impacts(&services, &tenant, 1));
-    runtime.block_on(impacts(&services, &tenant, CALLERS));
+    runtime.block_on(impacts(&services, &tenant, 1, "bench"));
+    runtime.block_on(impacts(&services, &tenant, CALLERS, "bench"));
     let began = Instant::now();
     runtime.block_on(fill(&services.registry, tenant.key, services.clock.now_ms()));
     println!("filled with {ANOMALIES} anomalies in {:.0} s", began.elapsed().as_secs_f64());
     runtime.block_on(searches(&services, &tenant));
-    runtime.block_on(impacts(&services, &tenant, CALLERS));
+    // Users with a hundred impacts each.
+    runtime.block_on(impacts(&services, &tenant, CALLERS, "fill"));
     runtime.block_on(services.close());
 }
 
@@ -92,6 +94,14 @@ async fn fill(registry: &Registry, tenant: TenantKey, now_ms: i64) {
                     "INSERT INTO uci_anomalies (anomaly_id, tenant_id, incarnation, user_key, activity, time_ms, points, source, alert_id)
                      SELECT id, tenant_id, incarnation, user_key, 'impact', to_ms, 20, source, 1 FROM anomalies
                      WHERE id >= ?6 AND tenant_id = ?1 AND incarnation = ?2 AND ?3 + ?4 + ?5 > 0",
+                    "INSERT INTO alerts (tenant_id, incarnation, made_at_ms, name, anomaly_id, user_key, user, activity, severity,
+                         points, score, source, reason)
+                     SELECT tenant_id, incarnation, created_at_ms, 'External UCI impact', id, user_key, user, activity, 'Low', 20, 980,
+                         source, reason FROM anomalies
+                     WHERE id >= ?6 AND tenant_id = ?1 AND incarnation = ?2 AND ?3 + ?4 + ?5 > 0",
+                    "INSERT INTO impact_keys (tenant_id, incarnation, key, body_hash, anomaly_id, created_at_ms)
+                     SELECT tenant_id, incarnation, 'fill-' || id, zeroblob(32), id, created_at_ms FROM anomalies
+                     WHERE id >= ?6 AND tenant_id = ?1 AND incarnation = ?2 AND ?3 + ?4 + ?5 > 0",
                 ] {
                     let insert = sqlx::query(sql).bind(tenant.id.get()).bind(tenant.incarnation).bind(now_ms);
                     insert.bind(first).bind(STEP).bind(next).execute(&mut *conn).await?;
@@ -114,7 +124,9 @@ async fn searches(services: &Services, tenant: &Tenant) {
     let sources = |n: i64| Some(vec![format!("source {}", n % SHARE)]);
     let span = DAYS * DAY_MS / SHARE;
     let range = |n: i64| (Some(now_ms - n % SHARE * span - span), Some(now_ms - n % SHARE * span));
-    let kinds: [(&str, Make); 5] = [
+    let ids = |n: i64| Some((0..10).map(|k| AnomalyId::try_from(n * 1000 + k + 1).unwrap().to_hex()).collect());
+    let kinds: [(&str, Make); 6] = [
+        ("ten ids", &|n| SearchFilters { anomaly_ids: ids(n), ..any() }),
         ("one source", &|n| SearchFilters { sources: sources(n), ..any() }),
         ("100 users", &|n| SearchFilters { users: users(n), ..any() }),
         ("a range of time", &|n| SearchFilters { start_ms: range(n).0, end_ms: range(n).1, ..any() }),
@@ -139,7 +151,7 @@ async fn searches(services: &Services, tenant: &Tenant) {
     }
 }
 
-async fn impacts(services: &Arc<Services>, tenant: &Tenant, callers: i64) {
+async fn impacts(services: &Arc<Services>, tenant: &Tenant, callers: i64, domain: &'static str) {
     let before = services.registry.writer_stats();
     let began = Instant::now();
     let calls = (0..callers).map(|caller| {
@@ -149,7 +161,7 @@ async fn impacts(services: &Arc<Services>, tenant: &Tenant, callers: i64) {
             while began.elapsed() < MEASURED {
                 let n = i64::try_from(times.len()).unwrap();
                 let impact = ImpactRequest {
-                    user: format!("User{}@bench.example", (n * 31 + caller * 977) % USERS),
+                    user: format!("User{}@{domain}.example", (n * 31 + caller * 977) % USERS),
                     score: 1 + n % 50,
                     timestamp_ms: services.clock.now_ms() - n % 1000 * 60_000,
                     source: "OKTA".to_owned(),

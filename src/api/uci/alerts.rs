@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::alert_model::AlertModel;
 use super::error::{UciCallerErrors, UciErrorBody};
 use super::fields::{refuse, time_seconds};
-use super::paging::{Paging, PagingParams};
+use super::paging::PagingParams;
 use crate::api::body;
 use crate::api::error::ApiError;
 use crate::api::rate::RatedCaller;
@@ -19,7 +19,7 @@ use crate::domain::uci::alert_filter::{AlertCondition, AlertField, AlertFilter};
 use crate::domain::uci::alert_query::parse_query;
 use crate::registry::uci::alerts::Alert;
 use crate::services::Services;
-use crate::services::uci::{AlertPage, ExportOperation};
+use crate::services::uci::ExportOperation;
 
 /// Most alerts of a page of the listing.
 const MAX_LISTED: i64 = 5_000;
@@ -116,17 +116,9 @@ pub async fn list_alerts(
     let paging = PagingParams { offset, limit };
     let kind = kind.kind.map(|kind| AlertCondition { field: AlertField::AlertType, values: vec![kind] });
     let filter = time.filter(kind.into_iter().collect())?;
-    let page = find(&services, &caller, filter, paging.resolve(MAX_LISTED)?).await?;
-    body::answer_large(&services, move || Ok(AlertList { ok: 1, result: models(page.rows) })).await
-}
-
-async fn find(
-    services: &Services,
-    caller: &RatedCaller,
-    filter: AlertFilter,
-    paging: Paging,
-) -> Result<AlertPage, ApiError> {
-    Ok(services.alerts(&caller.tenant, filter, paging.offset, paging.limit).await?)
+    let paging = paging.resolve(MAX_LISTED)?;
+    let rows = services.list_alerts(&caller.tenant, filter, paging.offset, paging.limit).await?;
+    body::answer_large(&services, move || Ok(AlertList { ok: 1, result: models(rows) })).await
 }
 
 fn models(alerts: Vec<Alert>) -> Vec<AlertModel> {
@@ -279,7 +271,7 @@ pub async fn search_alerts(
     let paging = paging.resolve(MAX_FOUND)?;
     let conditions = parse_query(query.query.as_deref().unwrap_or_default())
         .map_err(|error| ApiError::bad_request("bad_query", "query", format!("`query` is wrong: {error}")))?;
-    let page = find(&services, &caller, time.filter(conditions)?, paging).await?;
+    let page = services.alerts(&caller.tenant, time.filter(conditions)?, paging.offset, paging.limit).await?;
     body::answer_large(&services, move || {
         let status = AlertSearchStatus {
             count: page.rows.len(),

@@ -2,18 +2,21 @@
 
 use utoipa::ToSchema;
 
-use super::fields::UserName;
+/// A user or a pattern, for the document.
+#[derive(Debug, ToSchema)]
+#[schema(value_type = String, min_length = 1, max_length = 512, pattern = r"\S", example = "*@example.com")]
+pub struct UserPattern(pub String);
 
 /// What every rule has.
 #[derive(Debug, ToSchema)]
 #[schema(rename_all = "camelCase")]
 pub struct AnyRule {
     /// Name for people.
-    #[schema(min_length = 1, max_length = 4096, pattern = r"\S")]
+    #[schema(min_length = 1, max_length = 256, pattern = r"\S")]
     pub name: String,
     /// Users, exactly or as glob patterns (`*`, `?`, `[ab]`, `{a,b}`), without case.
     #[schema(min_items = 1, max_items = 1000)]
-    pub users: Vec<UserName>,
+    pub users: Vec<UserPattern>,
     /// Time of day, UTC.
     #[schema(pattern = "^([01][0-9]|2[0-3]):[0-5][0-9]$", example = "06:30")]
     pub at: String,

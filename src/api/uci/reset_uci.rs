@@ -14,16 +14,14 @@ use crate::api::error::ApiError;
 use crate::api::rate::RatedCaller;
 use crate::domain::principal::Scope;
 use crate::services::Services;
-
-/// Most users of one reset, repeated ones counted.
-const MAX_USERS: usize = 10_000;
+use crate::services::uci::MAX_RESET_USERS;
 
 /// Users to reset.
 #[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
 #[schema(example = json!({ "users": ["name@netskope.com"] }))]
 pub struct ResetUci {
     /// Users in any spelling.
-    #[schema(min_items = 1, max_items = 10000, value_type = Vec<UserName>)]
+    #[schema(min_items = 1, max_items = 1000, value_type = Vec<UserName>)]
     pub users: Vec<String>,
 }
 
@@ -55,7 +53,7 @@ pub async fn reset_uci(
     request: Request,
 ) -> Result<Response, ApiError> {
     caller.require(Scope::UciWrite)?;
-    let users = Fields::read(request).await?.users("users", MAX_USERS)?;
+    let users = Fields::read(request).await?.users("users", MAX_RESET_USERS)?;
     let users = services.reset_users(&caller.actor, &caller.tenant, users).await?;
     body::answer(StatusCode::OK, &ResetAnswer { status: "success".to_owned(), users })
 }

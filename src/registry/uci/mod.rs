@@ -7,6 +7,8 @@ pub mod alerts;
 pub mod changes;
 pub mod cursors;
 pub mod keys;
+#[cfg(test)]
+mod plan_tests;
 pub mod records;
 pub mod retain;
 pub mod rules;

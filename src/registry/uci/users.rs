@@ -2,9 +2,8 @@
 
 use sqlx::{FromRow, SqliteConnection};
 
-use super::records;
 use crate::domain::tenant::TenantKey;
-use crate::domain::uci::score::{Standing, Timeline};
+use crate::domain::uci::score::Standing;
 use crate::registry::RegistryError;
 use crate::registry::rows::text_list;
 
@@ -60,7 +59,8 @@ impl MonitoredUser {
     }
 }
 
-/// What counts against a user at a moment, as the user's history says it.
+/// What counts against a user at a moment, as the user's history says it: [`Timeline`](crate::domain::uci::score::Timeline)
+/// at one time, added up where the rows are. Cost: the impacts of a window, once along an index; no row leaves it.
 pub(super) async fn compute(
     conn: &mut SqliteConnection,
     tenant: TenantKey,
@@ -68,9 +68,31 @@ pub(super) async fn compute(
     window_ms: i64,
     t_ms: i64,
 ) -> Result<Standing, RegistryError> {
-    let line: Timeline = records::timeline(conn, tenant, user_key, t_ms, window_ms).await?;
+    // The latest reset so far voids what was accepted before it; every start, end and reset to come may change the sum.
+    let found: (i64, Option<i64>, Option<i64>, Option<i64>) = sqlx::query_as(
+        "WITH resets AS (
+             SELECT MAX(anomaly_id) FILTER (WHERE time_ms <= ?5) AS voided, MIN(time_ms) FILTER (WHERE time_ms > ?5) AS next_ms
+             FROM uci_anomalies INDEXED BY uci_anomalies_by_user
+             WHERE tenant_id = ?1 AND incarnation = ?2 AND user_key = ?3 AND activity = 'reset')
+         SELECT COALESCE(SUM(points), 0), MIN(time_ms), (SELECT next_ms FROM resets), (
+             SELECT MIN(time_ms) FROM uci_anomalies INDEXED BY uci_anomalies_by_user
+             WHERE tenant_id = ?1 AND incarnation = ?2 AND user_key = ?3 AND activity = 'impact' AND time_ms > ?5)
+         FROM uci_anomalies INDEXED BY uci_anomalies_by_user
+         WHERE tenant_id = ?1 AND incarnation = ?2 AND user_key = ?3 AND activity = 'impact' AND time_ms > ?4 AND time_ms <= ?5
+             AND allowed_at_ms IS NULL AND anomaly_id > COALESCE((SELECT voided FROM resets), 0)",
+    )
+    .bind(tenant.id.get())
+    .bind(tenant.incarnation)
+    .bind(user_key)
+    .bind(t_ms.saturating_sub(window_ms))
+    .bind(t_ms)
+    .fetch_one(conn)
+    .await?;
+    let (points, first_ms, next_reset_ms, next_impact_ms) = found;
+    let first_end_ms = first_ms.map(|first_ms| first_ms.saturating_add(window_ms));
+    let until_ms = [first_end_ms, next_reset_ms, next_impact_ms].into_iter().flatten().min().unwrap_or(i64::MAX);
     // Impacts that ended before `t` are not looked at, so of the time before it nothing is known.
-    Ok(Standing { from_ms: t_ms, ..line.standing(t_ms) })
+    Ok(Standing { points, from_ms: t_ms, until_ms })
 }
 
 /// What counts against a user at a moment: as remembered, else computed. Cost: none, else the impacts of a window.

@@ -6,6 +6,7 @@ use sqlx::Connection;
 
 use super::error::{UciError, field};
 use super::search::{Page, check_page};
+use crate::domain::clock::Clock;
 use crate::domain::uci::alert::ALERT_LIFETIME_MS;
 use crate::domain::uci::alert_filter::AlertFilter;
 use crate::registry::tenants::Tenant;
@@ -49,6 +50,11 @@ pub struct ExportPage {
     pub full: bool,
 }
 
+/// First ms of which alerts are kept: what is 90 days old to the ms is gone.
+fn kept_since_ms(clock: &dyn Clock) -> i64 {
+    clock.now_ms().saturating_sub(ALERT_LIFETIME_MS).saturating_add(1)
+}
+
 impl Services {
     /// A page of alerts, in the order in which they were made.
     ///
@@ -62,8 +68,7 @@ impl Services {
         limit: i64,
     ) -> Result<AlertPage, UciError> {
         check_page(offset, limit)?;
-        // The ms itself is 90 days old and gone.
-        let kept_since_ms = self.clock.now_ms().saturating_sub(ALERT_LIFETIME_MS).saturating_add(1);
+        let kept_since_ms = kept_since_ms(&*self.clock);
         let (registry, key) = (Arc::clone(&self.registry), tenant.key);
         let read = self.cpu.spawn(async move {
             let mut conn = registry.read().await?;
@@ -72,6 +77,27 @@ impl Services {
             let rows = alerts::page(&mut moment, key, &filter, kept_since_ms, offset, limit).await?;
             moment.rollback().await?;
             Ok::<_, UciError>(Page { total, rows })
+        });
+        read.await?
+    }
+
+    /// The rows of [`Services::alerts`], without counting all that match.
+    ///
+    /// # Errors
+    /// As [`Services::alerts`].
+    pub async fn list_alerts(
+        &self,
+        tenant: &Tenant,
+        filter: AlertFilter,
+        offset: i64,
+        limit: i64,
+    ) -> Result<Vec<Alert>, UciError> {
+        check_page(offset, limit)?;
+        let kept_since_ms = kept_since_ms(&*self.clock);
+        let (registry, key) = (Arc::clone(&self.registry), tenant.key);
+        let read = self.cpu.spawn(async move {
+            let mut conn = registry.read().await?;
+            Ok::<_, UciError>(alerts::page(&mut conn, key, &filter, kept_since_ms, offset, limit).await?)
         });
         read.await?
     }
@@ -112,15 +138,20 @@ impl Services {
                     (cursor.page, cursor.next.id)
                 }
             };
+            // What is older is gone for the other routes too; a page is repeated as it was given.
+            let first_ms = if operation == ExportOperation::Resend { i64::MIN } else { kept_since_ms(&*clock) };
+            let page = Place { made_at_ms: behind.made_at_ms.max(first_ms), ..behind };
             let limit = if operation == ExportOperation::Tail { 0 } else { MAX_EXPORT_PAGE };
-            let alerts = cursors::read(&mut conn, key, behind, up_to, limit).await?;
+            let alerts = cursors::read(&mut conn, key, page, up_to, limit).await?;
             drop(conn);
             // Of the page alone, not of what lies behind it: so a repeated page is the same in this too.
             let full = i64::try_from(alerts.len()).is_ok_and(|found| found == MAX_EXPORT_PAGE);
             let end = alerts.last().map_or(behind, |last| Place { made_at_ms: last.made_at_ms, id: last.id.get() });
             let cursor = match (operation, before) {
                 (ExportOperation::Resend, Some(cursor)) => cursor,
-                _ => Cursor { page: behind, next: end },
+                // An empty page leaves the cursor where it is, however old that is.
+                _ if alerts.is_empty() => Cursor { page: behind, next: behind },
+                _ => Cursor { page, next: end },
             };
             if Some(cursor) != before {
                 let write = registry.write(move |conn| {

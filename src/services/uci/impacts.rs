@@ -16,8 +16,8 @@ use crate::services::Services;
 /// An impact may lie this far ahead of the server's clock, in ms: 5 minutes.
 pub const MAX_AHEAD_MS: i64 = 300_000;
 
-/// Longest text of one field, in bytes.
-const MAX_TEXT_BYTES: usize = 4096;
+/// Longest text of one field, in characters.
+const MAX_TEXT_CHARS: usize = 4096;
 
 /// Longest idempotency key, in bytes.
 const MAX_KEY_BYTES: usize = 256;
@@ -56,8 +56,8 @@ pub(super) fn check_text(name: &'static str, text: &str) -> Result<(), UciError>
     if text.trim().is_empty() {
         return Err(field(name, "must be a text that is not empty"));
     }
-    if text.len() > MAX_TEXT_BYTES {
-        return Err(field(name, format!("has more than {MAX_TEXT_BYTES} bytes")));
+    if text.chars().count() > MAX_TEXT_CHARS {
+        return Err(field(name, format!("has more than {MAX_TEXT_CHARS} characters")));
     }
     Ok(())
 }

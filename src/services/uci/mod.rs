@@ -20,6 +20,7 @@ pub use alerts::{AlertPage, ExportOperation, ExportPage, MAX_EXPORT_PAGE};
 pub use error::UciError;
 pub use impacts::{ImpactRequest, MAX_AHEAD_MS, RecordedImpact};
 pub use listings::{ActiveRequest, BandCounts, UserActivityRequest, UserScore, UsersByBand, UsersRequest};
+pub use reset::MAX_RESET_USERS;
 pub use retain::{Erased, Retained};
 pub use rules::ResetRuleRequest;
 pub use scores::{CountingImpact, DEFAULT_DAYS, MAX_DAYS, MAX_USERS, UserConfidences, UserExplained};

@@ -15,7 +15,7 @@ use crate::services::auth::Actor;
 use crate::services::{Services, audit_entry};
 
 /// Most users of one reset: it is one transaction, for which all other writes wait.
-const MAX_RESET_USERS: usize = 10_000;
+pub const MAX_RESET_USERS: usize = 1_000;
 
 /// Source of the anomalies that resets by request leave.
 const RESET_SOURCE: &str = "UCI reset";
@@ -26,7 +26,7 @@ impl Services {
     ///
     /// # Errors
     /// [`UciError::UnknownUsers`] with every user without an index, [`UciError::Field`] without any user or with
-    /// more than 10,000, [`UciError::Registry`].
+    /// more than 1,000, [`UciError::Registry`].
     pub async fn reset_users(
         &self,
         actor: &Actor,

@@ -1,5 +1,6 @@
 //! Reset rules: resets that recur.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use globset::{Glob, GlobBuilder, GlobSet, GlobSetBuilder};
@@ -7,6 +8,7 @@ use serde_json::json;
 
 use super::error::{UciError, field};
 use super::impacts::check_text;
+use crate::domain::tenant::TenantKey;
 use crate::domain::uci::schedule::Schedule;
 use crate::domain::user_key::user_key;
 use crate::registry::audit;
@@ -20,14 +22,17 @@ use crate::services::{Services, audit_entry};
 /// Most patterns of one rule.
 const MAX_PATTERNS: usize = 1_000;
 
-/// Longest pattern, in bytes.
-const MAX_PATTERN_BYTES: usize = 512;
+/// Longest pattern, in characters.
+const MAX_PATTERN_CHARS: usize = 512;
 
-/// Longest name, in bytes.
-const MAX_NAME_BYTES: usize = 256;
+/// Longest name, in characters.
+const MAX_NAME_CHARS: usize = 256;
 
-/// Users that one transaction of a run looks at.
-const STEP_USERS: u32 = 64;
+/// Users that one transaction of a run resets, for which all other writes wait.
+const STEP_USERS: usize = 64;
+
+/// Users that a run looks at in one reading.
+const READ_USERS: u32 = 1_000;
 
 /// Source of the anomalies that rules leave.
 const RULE_SOURCE: &str = "UCI reset rule";
@@ -59,7 +64,7 @@ fn glob(pattern: &str) -> Result<Glob, globset::Error> {
 
 /// The users whom a rule's patterns mean.
 struct Members {
-    exact: Vec<String>,
+    exact: HashSet<String>,
     globs: GlobSet,
 }
 
@@ -69,28 +74,28 @@ impl Members {
         for pattern in patterns {
             globs.add(glob(pattern)?);
         }
-        Ok(Self { exact: patterns.to_vec(), globs: globs.build()? })
+        Ok(Self { exact: patterns.iter().cloned().collect(), globs: globs.build()? })
     }
 
     /// A user whose name holds characters of patterns is still meant by it.
     fn contain(&self, user_key: &str) -> bool {
-        self.globs.is_match(user_key) || self.exact.iter().any(|exact| exact == user_key)
+        self.globs.is_match(user_key) || self.exact.contains(user_key)
     }
 }
 
 impl ResetRuleRequest {
     fn checked(self) -> Result<NewResetRule, UciError> {
         check_text("name", &self.name)?;
-        if self.name.len() > MAX_NAME_BYTES {
-            return Err(field("name", format!("has more than {MAX_NAME_BYTES} bytes")));
+        if self.name.chars().count() > MAX_NAME_CHARS {
+            return Err(field("name", format!("has more than {MAX_NAME_CHARS} characters")));
         }
         if self.users.is_empty() || self.users.len() > MAX_PATTERNS {
             return Err(field("users", format!("must have 1 to {MAX_PATTERNS} users or patterns")));
         }
         let users: Vec<String> = self.users.iter().map(|user| user_key(user)).collect();
         for pattern in &users {
-            if pattern.is_empty() || pattern.len() > MAX_PATTERN_BYTES {
-                return Err(field("users", format!("must each have 1 to {MAX_PATTERN_BYTES} bytes")));
+            if pattern.is_empty() || pattern.chars().count() > MAX_PATTERN_CHARS {
+                return Err(field("users", format!("must each have 1 to {MAX_PATTERN_CHARS} characters")));
             }
         }
         Members::new(&users).map_err(|error| field("users", format!("hold a wrong pattern: {error}")))?;
@@ -236,25 +241,22 @@ impl Services {
     }
 
     /// One step of a run; returns how many users it reset and whether the run is over.
+    ///
+    /// Whom the rule means is found beside the writer; what was changed meanwhile is left to the next step.
     pub(super) async fn step_of_rule(&self, tenant: &Tenant, id: i64) -> Result<(u64, bool), UciError> {
         let (key, settings, clock) = (tenant.key, self.uci_settings(tenant), Arc::clone(&self.clock));
+        let Some((found, met)) = self.meet(key, id).await? else { return Ok((0, true)) };
         let write = self.registry.try_write(move |conn| {
             Box::pin(async move {
                 let moment = Moment { tenant: key, settings, now_ms: clock.now_ms() };
-                // As it is now: it may have been changed or removed since the last step.
                 let Some(rule) = rules::get(conn, key, id).await? else { return Ok((0, true)) };
-                if rule.next_run_ms.is_none_or(|next_ms| next_ms > moment.now_ms) {
-                    return Ok((0, true));
+                if rule != found {
+                    return Ok((0, false));
                 }
-                let members = Members::new(&rule.rule.users)
-                    .map_err(|error| field("users", format!("hold a wrong pattern: {error}")))?;
-                let page = users::after(conn, key, &rule.run_after_key, STEP_USERS).await?;
-                let Some(last) = page.last().map(|user| user.user_key.clone()) else {
-                    rules::finish(conn, &rule, moment.now_ms).await?;
-                    return Ok((0, true));
-                };
                 let (mut reset, reason) = (0, format!("rule {}: {}", rule.id, rule.rule.name));
-                for user in page.into_iter().filter(|user| members.contain(&user.user_key)) {
+                for user_key in &met.user_keys {
+                    // Erased since.
+                    let Some(user) = users::get(conn, key, user_key).await? else { continue };
                     changes::reset(conn, &moment, user, RULE_SOURCE, &reason).await?;
                     reset += 1;
                 }
@@ -264,12 +266,50 @@ impl Services {
                     entry.rows = i64::try_from(reset).ok();
                     audit::append(conn, &entry).await?;
                 }
-                rules::advance(conn, rule.id, &last).await?;
-                Ok::<_, UciError>((reset, false))
+                match &met.up_to {
+                    Some(last) => rules::advance(conn, rule.id, last).await?,
+                    None => rules::finish(conn, &rule, moment.now_ms).await?,
+                }
+                Ok::<_, UciError>((reset, met.up_to.is_none()))
             })
         });
         write.await
     }
+
+    /// The next users whom a rule means, with the rule as it is now; none when it is not due (any more).
+    async fn meet(&self, tenant: TenantKey, id: i64) -> Result<Option<(ResetRule, Met)>, UciError> {
+        let mut conn = self.registry.read().await?;
+        let rule = rules::get(&mut conn, tenant, id).await?;
+        let now_ms = self.clock.now_ms();
+        let Some(rule) = rule.filter(|rule| rule.next_run_ms.is_some_and(|next_ms| next_ms <= now_ms)) else {
+            return Ok(None);
+        };
+        let members =
+            Members::new(&rule.rule.users).map_err(|error| field("users", format!("hold a wrong pattern: {error}")))?;
+        let (mut user_keys, mut after) = (Vec::new(), rule.run_after_key.clone());
+        loop {
+            let page = users::after(&mut conn, tenant, &after, READ_USERS).await?;
+            let Some(last) = page.last().map(|user| user.user_key.clone()) else {
+                return Ok(Some((rule, Met { user_keys, up_to: None })));
+            };
+            for user in page {
+                if members.contain(&user.user_key) {
+                    user_keys.push(user.user_key.clone());
+                    if user_keys.len() == STEP_USERS {
+                        return Ok(Some((rule, Met { user_keys, up_to: Some(user.user_key) })));
+                    }
+                }
+            }
+            after = last;
+        }
+    }
+}
+
+/// Users whom a rule means.
+struct Met {
+    user_keys: Vec<String>,
+    /// Key of the last user that was looked at; none when it was the last of all.
+    up_to: Option<String>,
 }
 
 #[cfg(test)]

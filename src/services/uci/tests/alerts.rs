@@ -141,6 +141,25 @@ async fn a_page_holds_10_000_alerts() {
 }
 
 #[tokio::test]
+async fn what_is_90_days_old_is_not_followed_any_more() {
+    let t = TestUci::new().await;
+    let a = t.tenant(1).await;
+    t.accept(&a, impact("ann", 10, NOW)).await;
+    t.clock.advance(HOUR);
+    t.accept(&a, impact("ann", 10, NOW)).await;
+    let given = async |operation| t.services.export_alerts(&a, "siem", operation).await.unwrap().alerts.len();
+    assert_eq!(given(ExportOperation::Head).await, 2);
+    // No job has run.
+    t.clock.set(NOW + 90 * DAY_MS);
+    assert_eq!(given(ExportOperation::Resend).await, 2, "a page is repeated as it was given");
+    assert_eq!(given(ExportOperation::From(0)).await, 1);
+    assert_eq!(given(ExportOperation::Resend).await, 1);
+    assert_eq!(given(ExportOperation::Head).await, 1);
+    assert_eq!(given(ExportOperation::Next).await, 0);
+    assert_eq!(t.services.export_alerts(&a, "new", ExportOperation::Next).await.unwrap().alerts.len(), 1);
+}
+
+#[tokio::test]
 async fn filters_choose_alerts() {
     let t = TestUci::new().await;
     let (a, b) = (t.tenant(1).await, t.tenant(2).await);
