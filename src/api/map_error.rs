@@ -472,7 +472,9 @@ impl From<DecodeError> for ApiError {
             DecodeError::Spool(cause) if is_disk_full(cause) => {
                 no_room("disk_full", "the server's disk is full; nothing was stored").with_cause(&error)
             }
-            DecodeError::Spool(_) | DecodeError::SinkClosed(_) | DecodeError::Batch(_) => Self::internal(&error),
+            DecodeError::Spool(_) | DecodeError::SinkClosed(_) | DecodeError::Repeats(_) | DecodeError::Batch(_) => {
+                Self::internal(&error)
+            }
         }
     }
 }
