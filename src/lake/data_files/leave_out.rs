@@ -154,9 +154,9 @@ mod tests {
         files.push(rows(&[(7, "ann", "c"), (DAY_MS + 1, "bob", "late-3")])).await.unwrap();
         let before: Vec<String> = files.files.iter().map(|add| add.path.clone()).collect();
         assert_eq!(before.len(), 3);
-        let late =
+        let is_repeat =
             |ids: &StringArray| Ok(ids.iter().map(|id| Some(id.is_some_and(|id| id.starts_with("late")))).collect());
-        let left_out = files.leave_out(&table, &late).await.unwrap();
+        let left_out = files.leave_out(&table, &is_repeat).await.unwrap();
         let day = Day::from_days_since_epoch;
         assert_eq!(left_out, BTreeMap::from([(day(0), 1), (day(1), 1), (day(2), 1)]));
         let Rows::Files(files) = files.finish().await.unwrap() else { panic!("it had files") };

@@ -36,6 +36,8 @@ pub(super) struct SeenIndex {
     most_waiting: MostWaiting,
     /// Up to where the set holds all ids; none before it was made.
     place: Option<Place>,
+    /// The place that is written down.
+    saved: Option<Place>,
     /// Whether the place was compared with the table's log.
     compared: bool,
     /// Ids that were stored after this time are all there, ms since epoch.
@@ -56,6 +58,7 @@ impl SeenIndex {
             source: source.to_owned(),
             most_waiting,
             place: None,
+            saved: None,
             compared: false,
             whole_after_ms: i64::MAX,
             changes: 0,
@@ -80,6 +83,7 @@ impl SeenIndex {
             }
         }
         self.place = Some(manifest.place);
+        self.saved = self.place;
         self.whole_after_ms = manifest.whole_after_ms;
         Ok(())
     }
@@ -197,15 +201,18 @@ impl SeenIndex {
     /// # Errors
     /// Any I/O error; nothing is lost then.
     pub(super) fn save(&mut self, now_ms: i64) -> Result<(), LakeError> {
-        if !self.set.has_waiting() {
+        if self.set.is_empty() || (!self.set.has_waiting() && self.saved == self.place) {
             return Ok(());
         }
-        let forget_ms = now_ms.saturating_sub(KEPT_MS);
-        // Before anything is forgotten, also if the rest fails. While it is made anew nothing is whole anyway.
-        self.whole_after_ms = self.whole_after_ms.max(forget_ms);
-        self.set.spill(forget_ms)?;
+        if self.set.has_waiting() {
+            let forget_ms = now_ms.saturating_sub(KEPT_MS);
+            // Before anything is forgotten, also if the rest fails. While it is made anew nothing is whole anyway.
+            self.whole_after_ms = self.whole_after_ms.max(forget_ms);
+            self.set.spill(forget_ms)?;
+        }
         if let Some(place) = self.place.filter(|_| self.whole_after_ms != i64::MAX) {
             Manifest::new(place, self.whole_after_ms, &self.set.runs).write(&self.folder)?;
+            self.saved = Some(place);
         }
         self.set.tidy();
         Ok(())
@@ -214,7 +221,7 @@ impl SeenIndex {
     /// Forgets everything, in memory and on disk.
     pub(super) fn forget(&mut self) {
         self.changes += 1;
-        self.place = None;
+        (self.place, self.saved) = (None, None);
         self.whole_after_ms = i64::MAX;
         remove(&self.folder.join(MANIFEST));
         self.set.clear();

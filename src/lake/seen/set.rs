@@ -89,7 +89,8 @@ impl SeenSet {
     }
 
     /// Bytes in memory.
-    pub(super) fn memory(&self) -> usize {
+    #[must_use]
+    pub fn memory(&self) -> usize {
         self.waiting.capacity() * PLACE_BYTES + self.runs.iter().map(Run::memory).sum::<usize>()
     }
 

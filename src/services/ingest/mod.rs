@@ -23,7 +23,7 @@ use crate::domain::tenant::TenantKey;
 use crate::formats::input::channel_reader::{BodyDigest, channel};
 use crate::formats::input::decompress::ContentEncoding;
 use crate::formats::input::{DecodeError, Format, NATIVE_SOURCE, OnError};
-use crate::lake::error::LakeError;
+use crate::lake::error::{Cause, LakeError};
 use crate::lake::table::ActivityTable;
 use crate::registry::RegistryError;
 use crate::registry::idempotency::{self, KeyState, RememberedKey};
@@ -121,6 +121,9 @@ pub enum IngestError {
     /// The source's file is not sound; nothing was stored.
     #[error("the source is not sound: {0}")]
     Source(#[from] SourceError),
+    /// Whether records are repeats cannot be told, because the lake or a disk failed; nothing was stored.
+    #[error("whether records are repeats cannot be told")]
+    Repeats(#[source] Cause),
     /// The lake failed; see there what was stored.
     #[error(transparent)]
     Lake(#[from] LakeError),

@@ -83,8 +83,14 @@ impl Repeats {
             }
         };
         if any_late {
-            let left_out = files.leave_out(&self.table, &|ids| self.are_stored(ids)).await?;
-            for (day, rows) in left_out {
+            let mut collected = std::mem::replace(files, self.table.data_files());
+            let task = cpu.spawn(async move {
+                let left_out = collected.leave_out(&self.table, &|ids| self.are_stored(ids)).await;
+                (collected, left_out)
+            });
+            let (collected, left_out) = task.await?;
+            *files = collected;
+            for (day, rows) in left_out? {
                 report.leave_out(day, rows);
             }
         }

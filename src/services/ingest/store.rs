@@ -69,7 +69,7 @@ impl Services {
             Err(error) => {
                 files.discard().await;
                 if let IngestError::Decode(DecodeError::Repeats(cause)) = error {
-                    return Err(LakeError::NotStored(cause).into());
+                    return Err(IngestError::Repeats(cause));
                 }
                 if let IngestError::Decode(DecodeError::Rejected(rejection)) = &error {
                     self.metrics.records_rejected.inc_by(rejection.rejected);
@@ -86,7 +86,7 @@ impl Services {
             Ok(reserved) => reserved,
             Err(error) => {
                 files.discard().await;
-                return Err(error.not_stored().into());
+                return Err(IngestError::Repeats(Box::new(error)));
             }
         };
         let (accepted, rejected, duplicates) = (report.accepted, report.rejected, report.duplicates);
