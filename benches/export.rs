@@ -80,6 +80,7 @@ async fn prepare(dir: &Path) -> Lake {
         format: None,
         encoding: None,
         on_error: OnError::Reject,
+        dedup: None,
         key: None,
         body: futures::stream::iter(chunks).boxed(),
     };

@@ -32,6 +32,9 @@ use crate::services::uci::UciError;
 use crate::services::upkeep::UpkeepError;
 use crate::services::upload::UploadError;
 
+/// What an operator does when the lake does not tell what it holds.
+const REPEATS_HELP: &str = "Look at the lake with `lake check`, or send the records with dedup=off";
+
 fn unavailable(code: &'static str, message: &str, cause: &(dyn std::error::Error + 'static)) -> ApiError {
     let retry_after = Some(std::time::Duration::from_secs(1));
     ApiError { retry_after, ..ApiError::new(StatusCode::SERVICE_UNAVAILABLE, code, message).with_cause(cause) }
@@ -424,6 +427,10 @@ impl From<IngestError> for ApiError {
             IngestError::NoRoom(error) => (&error).into(),
             IngestError::Upload(error) => error.into(),
             IngestError::Decode(error) => error.into(),
+            IngestError::Repeats(ref cause) => match Trouble::of(cause.as_ref()) {
+                Some(trouble) => Self::of_trouble(trouble, &error).saying("nothing was stored"),
+                None => unavailable("not_stored", &format!("{error}; nothing was stored. {REPEATS_HELP}"), &error),
+            },
             IngestError::Lake(error) => error.into(),
             IngestError::Registry(error) => error.into(),
             IngestError::Source(_) | IngestError::Answer(_) => Self::internal(&error),
@@ -472,7 +479,9 @@ impl From<DecodeError> for ApiError {
             DecodeError::Spool(cause) if is_disk_full(cause) => {
                 no_room("disk_full", "the server's disk is full; nothing was stored").with_cause(&error)
             }
-            DecodeError::Spool(_) | DecodeError::SinkClosed(_) | DecodeError::Batch(_) => Self::internal(&error),
+            DecodeError::Spool(_) | DecodeError::SinkClosed(_) | DecodeError::Repeats(_) | DecodeError::Batch(_) => {
+                Self::internal(&error)
+            }
         }
     }
 }

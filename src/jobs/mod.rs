@@ -78,6 +78,7 @@ async fn make_evidence(services: Arc<Services>) {
 
 async fn tidy_up(services: Arc<Services>) {
     services.lake.close_idle(IDLE_TABLE);
+    services.close_unused_indexes().await;
     let before_ms = services.clock.now_ms() - KEY_LIFETIME_MS;
     let purged = services.registry.write(move |conn| Box::pin(purge(conn, before_ms))).await;
     if let Err(error) = purged {

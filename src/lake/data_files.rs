@@ -1,5 +1,7 @@
 //! From record batches to sorted Parquet files of the activities table, not yet committed.
 
+mod leave_out;
+
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
@@ -20,6 +22,8 @@ use super::checksums::HashedWriter;
 use super::error::LakeError;
 use super::file_use::{FileUse, Writing};
 use crate::domain::activity::{ACTIVITY_ID, DAY, TIME_STAMP, USER_KEY, lake_schema};
+
+pub use leave_out::IsRepeat;
 
 /// Bytes of decoded batches that one ingest holds before it writes files. Bounds memory to about
 /// three times this (batches, their sorted copy, encoded pages) whatever the size of the input.

@@ -212,7 +212,8 @@ fn size(add: &Add) -> u64 {
     u64::try_from(add.size).unwrap_or(0)
 }
 
-fn open(table: &Path, add: &Add, columns: Option<&[&str]>) -> Result<ParquetRecordBatchReader, LakeError> {
+/// Batches of a data file, of all its columns or some.
+pub(super) fn open(table: &Path, add: &Add, columns: Option<&[&str]>) -> Result<ParquetRecordBatchReader, LakeError> {
     let outside = || LakeError::Inconsistent(format!("the log names a file outside of the table, {}", add.path));
     let path = below(table, &add.path).ok_or_else(outside)?;
     reader(&path, columns)
@@ -227,7 +228,8 @@ fn reader(path: &Path, columns: Option<&[&str]>) -> Result<ParquetRecordBatchRea
     Ok(builder.with_projection(mask).build()?)
 }
 
-fn column<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a ArrayRef, LakeError> {
+/// A column of a data file's batch.
+pub(super) fn column<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a ArrayRef, LakeError> {
     batch.column_by_name(name).ok_or_else(|| LakeError::Inconsistent(format!("a file lacks the column {name}")))
 }
 
@@ -238,7 +240,7 @@ fn is_user(batch: &RecordBatch, user_key: &str) -> Result<BooleanArray, LakeErro
 }
 
 /// The rows of a file in the lake's columns: with its day, and null where the file is older than a column.
-fn as_lake_rows(batch: &RecordBatch, add: &Add) -> Result<RecordBatch, LakeError> {
+pub(super) fn as_lake_rows(batch: &RecordBatch, add: &Add) -> Result<RecordBatch, LakeError> {
     let schema = lake_schema();
     let day = day_value(add)?;
     let columns = schema.fields().iter().map(|field| match batch.column_by_name(field.name()) {

@@ -6,6 +6,7 @@
 //! <data-dir>/exports/tenant=<id>-<incarnation>/<export>-<uuid>.<format>   `.part` while it is being made
 //! <data-dir>/lake/.staging/<uuid>                     not yet published, emptied at start
 //! <data-dir>/lake/tenant=<id>-<incarnation>/activities/{_delta_log/, day=YYYY-MM-DD/*.parquet}
+//! <data-dir>/lake/tenant=<id>-<incarnation>/seen/<source>/     index of stored ids, a cache of the activities
 //! <data-dir>/lake/tenant=<id>-<incarnation>/evidence/day=YYYY-MM-DD/<anomaly>-<n>-<uuid>.parquet
 //! ```
 

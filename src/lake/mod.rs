@@ -22,6 +22,7 @@ pub mod rewrite;
 mod rewrite_tests;
 #[cfg(test)]
 mod room_tests;
+pub mod seen;
 pub mod table;
 pub mod tables;
 pub mod upkeep;

@@ -55,6 +55,10 @@ pub struct Metrics {
     pub activities_stored: Counter,
     /// Records refused.
     pub records_rejected: Counter,
+    /// Records left out as repeats.
+    pub records_duplicate: Counter,
+    /// Bytes in memory of the indexes that tell repeats.
+    pub seen_memory_bytes: Gauge,
     /// Evidence files made.
     pub evidence_made: Counter,
     /// Attempts to make evidence that failed.
@@ -112,6 +116,8 @@ impl Default for Metrics {
             ingests_running: Gauge::default(),
             activities_stored: Counter::default(),
             records_rejected: Counter::default(),
+            records_duplicate: Counter::default(),
+            seen_memory_bytes: Gauge::default(),
             evidence_made: Counter::default(),
             evidence_failed: Counter::default(),
             connections_open: Gauge::default(),
@@ -149,6 +155,12 @@ impl Default for Metrics {
         registry.register("ingests_running", "ingests under way", metrics.ingests_running.clone());
         registry.register("activities_stored", "activities stored", metrics.activities_stored.clone());
         registry.register("records_rejected", "records refused by ingests", metrics.records_rejected.clone());
+        registry.register("records_duplicate", "records left out as repeats", metrics.records_duplicate.clone());
+        registry.register(
+            "seen_memory_bytes",
+            "bytes in memory of indexes that tell repeats",
+            metrics.seen_memory_bytes.clone(),
+        );
         registry.register("evidence_made", "evidence files made", metrics.evidence_made.clone());
         registry.register("evidence_failed", "failed attempts to make evidence", metrics.evidence_failed.clone());
         registry.register("connections_open", "connections from the network", metrics.connections_open.clone());

@@ -36,6 +36,7 @@ use crate::domain::clock::Clock;
 use crate::domain::tenant::TenantKey;
 use crate::lake::error::LakeError;
 use crate::lake::layout::DataDir;
+use crate::lake::seen::SeenIndexes;
 use crate::lake::tables::{Lake, LakeOptions};
 use crate::query::cpu::{CpuHandle, CpuRuntime};
 use crate::query::engine::{EngineOptions, QueryEngine};
@@ -74,6 +75,7 @@ pub struct Services {
     evidence_flights: SingleFlight<AnomalyId>,
     keys_in_use: SingleFlight<(TenantKey, String)>,
     own_sources: OwnSources,
+    seen: Arc<SeenIndexes>,
     indexes_in_use: SingleFlight<(TenantKey, String)>,
     saved_exports: SavedExports,
     /// Writes that nobody waits for but the end of the process.
@@ -142,6 +144,7 @@ impl Services {
             evidence_flights: SingleFlight::default(),
             keys_in_use: SingleFlight::default(),
             own_sources: OwnSources::default(),
+            seen: Arc::new(SeenIndexes::new(dir.lake())),
             indexes_in_use: SingleFlight::default(),
             export_permits: Arc::new(Semaphore::new(settings.max_exports)),
             sql_gates: sql::Gates::new(settings.sql.server_memory),
@@ -161,8 +164,22 @@ impl Services {
     pub async fn close(&self) {
         self.background.close();
         self.background.wait().await;
+        self.close_seen(SeenIndexes::close_all).await;
         self.auth.flush_last_used().await;
         self.registry.close().await;
+    }
+
+    /// Closes indexes of stored ids that nobody uses, beyond what may stay open.
+    pub async fn close_unused_indexes(&self) {
+        self.close_seen(SeenIndexes::close_beyond).await;
+    }
+
+    async fn close_seen(&self, close: fn(&SeenIndexes, i64)) {
+        let (seen, now_ms) = (Arc::clone(&self.seen), self.clock.now_ms());
+        // It writes files. A failure costs time when an index is opened again, no more.
+        if let Err(error) = self.cpu.spawn_blocking(move || close(&seen, now_ms)).await {
+            tracing::error!(%error, "closing indexes of stored ids ended abnormally");
+        }
     }
 
     /// Adds an entry to the audit trail; durable on success.
@@ -188,6 +205,7 @@ impl Services {
         self.metrics.lake_bytes_ingested.set(written.ingest);
         self.metrics.lake_bytes_merged.set(written.merge);
         self.metrics.lake_bytes_sorted.set(written.sort);
+        self.metrics.seen_memory_bytes.set(i64::try_from(self.seen.open().1).unwrap_or(i64::MAX));
         let stats = self.registry.writer_stats();
         self.metrics.registry_commits.set(stats.groups);
         self.metrics.registry_writes.set(stats.jobs);

@@ -126,6 +126,7 @@ impl Services {
                 })
             })
             .await?;
+        self.seen.dropped(key);
         self.lake.drop_tenant(key).await?;
         self.drop_saved_exports(key).await.map_err(LakeError::Io)?;
         self.registry.write(move |conn| Box::pin(async move { tenants::finish_drop(conn, key, now_ms).await })).await?;

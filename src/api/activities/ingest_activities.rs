@@ -16,7 +16,7 @@ use crate::domain::principal::Scope;
 use crate::formats::input::decompress::ContentEncoding;
 use crate::formats::input::{Format, NATIVE_SOURCE, OnError};
 use crate::services::Services;
-use crate::services::ingest::{IngestAnswer, IngestRequest};
+use crate::services::ingest::{Dedup, IngestAnswer, IngestRequest};
 use crate::services::own_sources::ChosenSource;
 use crate::sources::{EMBEDDED, EmbeddedSource, Layout, embedded};
 
@@ -47,6 +47,21 @@ pub struct IngestParams {
     /// over one line or many, lists of records, and any of these one after the other) or as `text/csv`.
     #[serde(default = "native")]
     source: String,
+    /// `activityId`: a record is left out and counted in `duplicates` if a row with its `activityId` was stored from the
+    /// same source within the last 7 days, or if a record before it has the same; a record without an id is always
+    /// stored. `off` or `none`: every record is stored. Default `activityId`, for the source `activities` `off`.
+    #[param(inline, example = "activityId")]
+    dedup: Option<DedupParam>,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize, utoipa::ToSchema)]
+enum DedupParam {
+    #[serde(rename = "activityId")]
+    ActivityId,
+    #[serde(rename = "off")]
+    Off,
+    #[serde(rename = "none")]
+    None,
 }
 
 #[derive(Debug, Default, Clone, Copy, Deserialize, utoipa::ToSchema)]
@@ -121,6 +136,10 @@ pub async fn ingest_activities(
             OnErrorParam::Reject => OnError::Reject,
             OnErrorParam::Skip => OnError::Skip,
         },
+        dedup: params.dedup.map(|dedup| match dedup {
+            DedupParam::ActivityId => Dedup::ActivityId,
+            DedupParam::Off | DedupParam::None => Dedup::Off,
+        }),
         key: idempotency_key(headers)?,
         patience: (!is_operator).then_some(services.settings.upload_stall_timeout),
         body: request.into_body().into_data_stream().map_err(std::io::Error::other).boxed(),

@@ -22,6 +22,7 @@ const MAX_KEYS: usize = 20;
 pub(super) struct Answer {
     accepted: u64,
     rejected: u64,
+    duplicates: u64,
     unknown_keys: BTreeMap<String, u64>,
     tenant_id_replaced: u64,
     nulled: BTreeMap<String, u64>,
@@ -48,8 +49,12 @@ impl std::fmt::Display for RecordFault {
 impl Answer {
     /// The summary line, and below it what the caller may not have meant.
     pub(super) fn summary(&self, name: &str, tenant: TenantId, files: u64, took: Duration) -> String {
+        let duplicates = match self.duplicates {
+            0 => String::new(),
+            repeats => format!(", {}", count(repeats, "duplicate", "duplicates")),
+        };
         let mut text = format!(
-            "{name}: {}, {}, {}, {:.2} s\n",
+            "{name}: {}{duplicates}, {}, {}, {:.2} s\n",
             count(self.accepted, "row", "rows"),
             count(self.days.len() as u64, "day", "days"),
             count(files, "file", "files"),
@@ -149,11 +154,11 @@ mod tests {
 
     #[test]
     fn what_was_not_stored_as_sent_is_told() {
-        let answer = json!({"accepted": 1, "rejected": 2, "unknownKeys": {"a": 1, "b\u{1b}": 5}, "tenantIdReplaced": 1,
+        let answer = json!({"accepted": 1, "rejected": 2, "duplicates": 12, "unknownKeys": {"a": 1, "b\u{1b}": 5}, "tenantIdReplaced": 1,
             "days": ["2026-11-20"], "errors": [{"line": 7, "field": "timeStamp", "reason": "is missing"}]});
         assert_eq!(
             summary(answer),
-            "a.ndjson: 1 row, 1 day, 3 files, 0.42 s
+            "a.ndjson: 1 row, 12 duplicates, 1 day, 3 files, 0.42 s
   2 bad records not stored:
     line 7, field timeStamp: is missing
     and 1 more

@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use super::answer::{self, Answer};
 use super::progress::Progress;
 use super::source::Source;
-use super::{IngestArgs, InputFormat, OnError};
+use super::{Dedup, IngestArgs, InputFormat, OnError};
 use crate::api::activities::ingest_activities::{FILES, IDEMPOTENCY_KEY, REPLAYED};
 use crate::api::control::sources::{KeepSource, KeptSource};
 use crate::cli::CommandError;
@@ -119,6 +119,7 @@ pub(super) struct Job<'c> {
     pub(super) mapping: Mapping,
     pub(super) format: Option<InputFormat>,
     pub(super) on_error: OnError,
+    pub(super) dedup: Option<Dedup>,
     pub(super) once: Once,
 }
 
@@ -141,8 +142,8 @@ impl<'c> Job<'c> {
             (false, Some(_)) => Once::ContentAndName,
         };
         let mapping = Mapping::read(&args.source)?;
-        let IngestArgs { tenant, format, on_error, .. } = *args;
-        Ok(Self { client, tenant, mapping, format, on_error, once })
+        let IngestArgs { tenant, format, on_error, dedup, .. } = *args;
+        Ok(Self { client, tenant, mapping, format, on_error, dedup, once })
     }
 
     /// Loads a file; the line for people when it is durable.
@@ -167,10 +168,13 @@ impl<'c> Job<'c> {
     async fn send(&self, source: Source, file: &Path, progress: &mut Progress) -> Result<Response<Body>, FileFailure> {
         let mapping = self.mapping.name(self.client).await?;
         let key = self.key(&source, file, &mapping, progress).await?;
-        let query = url::form_urlencoded::Serializer::new(String::new())
-            .append_pair("source", &mapping)
-            .append_pair("on_error", if self.on_error == OnError::Skip { "skip" } else { "reject" })
-            .finish();
+        let mut query = url::form_urlencoded::Serializer::new(String::new());
+        query.append_pair("source", &mapping);
+        query.append_pair("on_error", if self.on_error == OnError::Skip { "skip" } else { "reject" });
+        if let Some(dedup) = self.dedup {
+            query.append_pair("dedup", if dedup == Dedup::ActivityId { "activityId" } else { "off" });
+        }
+        let query = query.finish();
         let content_type = match self.format {
             Some(InputFormat::Ndjson) => "application/x-ndjson",
             Some(InputFormat::Parquet) => "application/vnd.apache.parquet",

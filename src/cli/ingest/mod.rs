@@ -29,6 +29,7 @@ Examples:
   zcat export-*.gz | anomalake ingest --tenant 5618 -
   anomalake ingest --tenant 5618 --on-error skip --format parquet week.parquet
   anomalake ingest --tenant 5618 --source okta log.json
+  anomalake ingest --tenant 5618 --source okta --dedup off log.json
   anomalake ingest --tenant 5618 --source ./badge.sql --format csv doors.csv
   anomalake ingest --tenant 5618 --source cloudtrail --watch ./inbox")]
 pub struct IngestArgs {
@@ -45,7 +46,11 @@ pub struct IngestArgs {
     /// What a bad record does: refuse its whole file, or be left out.
     #[arg(long, value_enum, default_value = "reject")]
     on_error: OnError,
-    /// Load files again whose content is loaded already.
+    /// Which events are repeats and not stored again: those with the activityId of one that was stored from the same
+    /// source within 7 days, or none. By default activityId, but off for the source `activities`.
+    #[arg(long, value_enum)]
+    dedup: Option<Dedup>,
+    /// Load files again whose content is loaded already; their repeats are still left out, see --dedup.
     #[arg(long)]
     again: bool,
     /// Load the files that appear in this folder, until Ctrl-C.
@@ -81,6 +86,16 @@ enum OnError {
     Reject,
     /// The good records are stored, the others counted.
     Skip,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Dedup {
+    /// An event with a known id is stored once.
+    #[value(name = "activityId")]
+    ActivityId,
+    /// Every event is stored.
+    #[value(alias = "none")]
+    Off,
 }
 
 /// Runs the command.

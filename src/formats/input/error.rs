@@ -87,6 +87,9 @@ pub enum DecodeError {
     /// The receiver of the batches went away, so nobody waits for an answer.
     #[error(transparent)]
     SinkClosed(#[from] SinkClosed),
+    /// Whether records are repeats cannot be told: the operator looks after the lake.
+    #[error("whether records are repeats cannot be told: {0}")]
+    Repeats(#[source] Box<dyn Error + Send + Sync>),
     /// A batch did not come together: a fault of ours.
     #[error("decoded columns do not form a batch: {0}")]
     Batch(#[source] ArrowError),

@@ -3,6 +3,7 @@
 use super::columns::{TIME_SLOT, WireBatch, slot_name};
 use super::complete::Completion;
 use super::error::{DecodeError, Rejection};
+use super::known::{KnownIds, without_repeats};
 use super::report::{DecodeReport, Fault, MAX_LISTED_ERRORS};
 use super::{DecodeOptions, OnError, Sink};
 use crate::domain::day::Day;
@@ -11,6 +12,7 @@ use crate::domain::day::Day;
 #[derive(Debug)]
 pub(crate) struct Intake<'o> {
     on_error: OnError,
+    known_ids: Option<&'o dyn KnownIds>,
     completion: Completion<'o>,
     pub(crate) report: DecodeReport,
 }
@@ -29,7 +31,12 @@ pub(crate) fn check_time_stamp(time_stamp: Option<i64>) -> Result<(), Fault> {
 
 impl<'o> Intake<'o> {
     pub(crate) fn new(options: &'o DecodeOptions) -> Result<Self, DecodeError> {
-        Ok(Self { on_error: options.on_error, completion: Completion::new(options)?, report: DecodeReport::default() })
+        Ok(Self {
+            on_error: options.on_error,
+            known_ids: options.known_ids.as_deref(),
+            completion: Completion::new(options)?,
+            report: DecodeReport::default(),
+        })
     }
 
     /// Counts a bad record. Fails once a rejected input has as many as will be listed.
@@ -54,10 +61,18 @@ impl<'o> Intake<'o> {
         DecodeError::Rejected(Rejection { errors, rejected: self.report.rejected, stopped_early })
     }
 
-    /// Completes accepted rows and hands them to the sink, unless the input is lost.
-    pub(crate) fn hand_over<S: Sink>(&mut self, batch: WireBatch, sink: &mut S) -> Result<(), DecodeError> {
+    /// Leaves out repeats, completes the other rows and hands them to the sink, unless the input is lost.
+    pub(crate) fn hand_over<S: Sink>(&mut self, mut batch: WireBatch, sink: &mut S) -> Result<(), DecodeError> {
         if batch.rows == 0 || self.is_lost() {
             return Ok(());
+        }
+        if let Some(known_ids) = self.known_ids {
+            let duplicates;
+            (batch, duplicates) = without_repeats(batch, known_ids)?;
+            self.report.duplicates += duplicates;
+            if batch.rows == 0 {
+                return Ok(());
+            }
         }
         let batch = self.completion.complete(batch, &mut self.report).map_err(DecodeError::Batch)?;
         Ok(sink(batch)?)
@@ -68,7 +83,7 @@ impl<'o> Intake<'o> {
         if self.is_lost() {
             return Err(self.rejection(false));
         }
-        if self.report.accepted == 0 && self.report.rejected == 0 {
+        if self.report.accepted == 0 && self.report.rejected == 0 && self.report.duplicates == 0 {
             return Err(DecodeError::Empty);
         }
         Ok(self.report)

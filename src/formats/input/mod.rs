@@ -21,6 +21,7 @@ mod format;
 mod intake;
 pub(crate) mod json_records;
 mod keys;
+mod known;
 mod lines;
 mod ndjson;
 mod panics;
@@ -31,6 +32,8 @@ mod report;
 mod rows;
 mod table;
 
+use std::sync::Arc;
+
 use arrow::array::RecordBatch;
 
 use crate::domain::tenant::TenantId;
@@ -39,6 +42,7 @@ pub use arrow_ipc::decode_arrow;
 pub use csv::decode_csv;
 pub use error::{DecodeError, Rejection, SinkClosed};
 pub use format::{Format, Peek};
+pub use known::KnownIds;
 pub use ndjson::decode_ndjson;
 pub use parquet::decode_parquet;
 pub use report::{DecodeReport, MAX_LISTED_ERRORS, MAX_UNKNOWN_KEYS, OTHER_KEYS, RecordError};
@@ -93,6 +97,8 @@ pub struct DecodeOptions {
     /// inflate within; give it to [`decompress::Decompress::new`] too. Default
     /// [`DEFAULT_MAX_INFLATED_BYTES`].
     pub max_inflated_bytes: u64,
+    /// Tells repeats, which are left out. Default none: every record is new.
+    pub known_ids: Option<Arc<dyn KnownIds>>,
 }
 
 impl DecodeOptions {
@@ -106,6 +112,7 @@ impl DecodeOptions {
             ingested_at_ms,
             max_record_bytes: DEFAULT_MAX_RECORD_BYTES,
             max_inflated_bytes: DEFAULT_MAX_INFLATED_BYTES,
+            known_ids: None,
         }
     }
 }

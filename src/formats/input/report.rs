@@ -50,13 +50,15 @@ pub struct DecodeReport {
     pub accepted: u64,
     /// Records refused.
     pub rejected: u64,
-    /// How many accepted records carried each key or column that is not stored.
+    /// Records left out because they are repeats.
+    pub duplicates: u64,
+    /// How many records that were not refused carried each key or column that is not stored.
     pub unknown_keys: BTreeMap<String, u64>,
     /// Accepted records whose `tenantId` named another tenant and was replaced.
     pub tenant_id_replaced: u64,
     /// The first [`MAX_LISTED_ERRORS`] refusals.
     pub errors: Vec<RecordError>,
-    /// In how many accepted records a column became null because its text is no address. Only
+    /// In how many records that were not refused a column became null because its text is no address. Only
     /// sources other than the native one look at that.
     pub nulled: BTreeMap<String, u64>,
     /// Accepted records of each UTC day.
@@ -64,6 +66,16 @@ pub struct DecodeReport {
 }
 
 impl DecodeReport {
+    /// Counts accepted records of a day as repeats instead.
+    pub fn leave_out(&mut self, day: Day, records: u64) {
+        self.accepted = self.accepted.saturating_sub(records);
+        self.duplicates += records;
+        if let Some(count) = self.days.get_mut(&day) {
+            *count = count.saturating_sub(records);
+        }
+        self.days.retain(|_, count| *count > 0);
+    }
+
     /// Counts records that carried an unknown key, within the bounds on distinct names.
     pub(super) fn count_unknown(&mut self, name: &str, records: u64) {
         if let Some(count) = self.unknown_keys.get_mut(name) {

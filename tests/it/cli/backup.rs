@@ -66,6 +66,28 @@ async fn what_was_stored_comes_back() {
 }
 
 #[tokio::test]
+async fn what_is_a_repeat_is_known_after_a_restore() {
+    let lake = Lake::alone().await;
+    let load = async |data_dir: &Path, ids: &[&str]| {
+        let event = |id| format!(r#"{{"eventTime":"2026-11-20T10:11:12Z","eventID":"{id}"}}"#);
+        let mut command = anomalake(&["ingest", "--tenant", "5618", "--source", "cloudtrail", "-"]);
+        command.env("ANOMALAKE_DATA_DIR", data_dir);
+        run(command, ids.iter().map(event).collect::<String>()).await.said()
+    };
+    let said = load(&lake.dir.data(), &["a", "b"]).await;
+    assert!(said.starts_with("stdin: 2 rows, 1 day"), "{said}");
+    let backup = lake.place("backup");
+    lake.run(&["backup", "create", &backup]).await.said();
+    // Unlike what came after the backup.
+    load(&lake.dir.data(), &["c"]).await;
+    let restored = ProcessDir::new();
+    restore(&backup, &restored.data()).await.said();
+    let said = load(&restored.data(), &["a", "b", "c"]).await;
+    assert!(said.starts_with("stdin: 1 row, 2 duplicates, 1 day"), "{said}");
+    check(&restored.data()).await.said();
+}
+
+#[tokio::test]
 async fn a_backup_is_private_and_no_folder_in_use_is_written_to() {
     let lake = Lake::served().await;
     let backup = lake.place("backup");

@@ -112,3 +112,38 @@ async fn a_wrong_tenant_is_told_before_stdin_ends() {
         assert!(String::from_utf8(output.stderr).unwrap().contains("there is no tenant 7"));
     }
 }
+
+#[tokio::test]
+async fn repeats_are_left_out_and_counted_unless_they_are_wanted() {
+    let events = |ids: &[&str]| -> String {
+        let event = |id| {
+            format!(r#"{{"eventTime":"2026-11-20T10:11:12Z","eventID":"{id}","requestParameters":{{"key":"{id}"}}}}"#)
+        };
+        ids.iter().map(|id| event(id) + "\n").collect()
+    };
+    for lake in Lake::both().await {
+        let cloudtrail = [&INGEST[..], &["--source", "cloudtrail"]].concat();
+        let load = async |more: &[&str], ids: &[&str]| {
+            let file = lake.file("events", events(ids));
+            summary(&lake.run(&[&cloudtrail[..], more, &[&*file]].concat()).await.said()).replace(&file, "events")
+        };
+        assert_eq!(load(&[], &["a", "b"]).await, "events: 2 rows, 1 day, 1 file");
+        assert_eq!(load(&[], &["b", "c", "c"]).await, "events: 1 row, 2 duplicates, 1 day, 1 file");
+        assert_eq!(load(&["--dedup", "activityId"], &["c"]).await, "events: 0 rows, 1 duplicate, 0 days, 0 files");
+        assert_eq!(load(&["--dedup", "off"], &["a", "c"]).await, "events: 2 rows, 1 day, 1 file");
+        assert_eq!(load(&["--dedup", "none", "--again"], &["a", "c"]).await, "events: 2 rows, 1 day, 1 file");
+        assert_eq!(load(&["--again"], &["a", "c"]).await, "events: 0 rows, 2 duplicates, 0 days, 0 files");
+        let told = lake.run(&[&cloudtrail[..], &["--dedup", "eventID", "x"]].concat()).await.refused(2);
+        assert!(told.contains("activityId") && told.contains("off"), "{told}");
+        let mut stored = lake.stored().await;
+        stored.sort_unstable();
+        assert_eq!(stored, ["a", "a", "a", "b", "c", "c", "c"]);
+
+        let own = lake.file("own", records(&["x"]));
+        let said = lake.run(&[&INGEST[..], &["--dedup", "activityId", &own]].concat()).await.said();
+        assert_eq!(summary(&said), format!("{own}: 1 row, 1 day, 1 file"));
+        let more = lake.file("more", records(&["x", "y"]));
+        let said = lake.run(&[&INGEST[..], &["--dedup", "activityId", &more]].concat()).await.said();
+        assert_eq!(summary(&said), format!("{more}: 1 row, 1 duplicate, 1 day, 1 file"));
+    }
+}

@@ -4,6 +4,7 @@ mod crash;
 mod kill_drop;
 mod kill_evidence;
 mod kill_export;
+mod kill_repeats;
 mod kill_watch;
 mod serve;
 mod upkeep;

@@ -203,9 +203,9 @@ async fn documents_come_compressed_pretty_and_one_after_the_other() {
     assert_eq!(tenant.ingest_from("cloudtrail", members).await.expect(200).json()["accepted"], 3);
     let delivered = format!("{first}{}", json!({ "Records": [event("d")] }));
     let answer = tenant.ingest_from("cloudtrail", gzip(&delivered)).await.expect(200).json();
-    assert_eq!(answer["accepted"], 3);
+    assert_eq!((&answer["accepted"], &answer["duplicates"]), (&json!(1), &json!(2)), "two of them came before");
     assert!(answer.get("nulled").is_none(), "nothing was nulled");
-    assert_eq!(counted(tenant.stored().await), counted(["a", "a", "b", "b", "c", "d"].map(str::to_owned)));
+    assert_eq!(counted(tenant.stored().await), counted(["a", "b", "c", "d"].map(str::to_owned)));
 }
 
 #[tokio::test]

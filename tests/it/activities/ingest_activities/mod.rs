@@ -4,6 +4,8 @@ mod accepted;
 mod broken_off;
 mod idempotency;
 mod refused;
+mod repeats;
+mod repeats_model;
 
 use std::io::Write;
 
