@@ -20,6 +20,7 @@ mod select;
 mod shape;
 mod source;
 mod unread;
+pub mod user_agent;
 pub mod values;
 
 pub use decode::decode_source;
