@@ -22,6 +22,7 @@ use super::room::{Disk, NoRoom, Quota};
 use super::upload::{Upload, UploadError};
 use crate::domain::day::Day;
 use crate::domain::tenant::TenantKey;
+use crate::enrich::Enricher;
 use crate::formats::input::channel_reader::{BodyDigest, ChannelReader, channel, spool};
 use crate::formats::input::decompress::{ContentEncoding, Decompress};
 use crate::formats::input::{
@@ -34,7 +35,7 @@ use crate::lake::table::ActivityTable;
 use crate::lake::writer::PendingAnswer;
 use crate::registry::RegistryError;
 use crate::registry::idempotency::{self, KeyState, RememberedKey};
-use crate::sources::{Layout, SourceError, decode_source};
+use crate::sources::{Layout, SourceError, decode_enriched};
 
 /// Chunks of a body between the network and the decoder.
 const BODY_CHUNKS: usize = 16;
@@ -244,11 +245,12 @@ impl Services {
             max_inflated_bytes: self.settings.max_body,
             ..DecodeOptions::new(request.tenant.id, self.clock.now_ms())
         };
+        let enricher = self.enricher(request.tenant).await?;
         let (writer, reader) = channel(BODY_CHUNKS);
         let (sender, batches) = mpsc::channel(BATCHES_AHEAD);
         let (source, format, encoding, tmp) = (request.source, request.format, request.encoding, self.tmp.clone());
         let decoding = self.cpu.spawn_blocking(move || match source {
-            Some((source, layout)) => decode_mapped(reader, &source, layout, encoding, &options, &sender),
+            Some((source, layout)) => decode_mapped(reader, &source, layout, encoding, enricher, &options, &sender),
             None => Ok(decode(reader, format, encoding, &options, &tmp, &sender)?),
         });
         let collecting = self.cpu.spawn(collect(batches, table.data_files(), self.disk()));
@@ -379,6 +381,7 @@ fn decode_mapped(
     source: &ChosenSource,
     layout: Layout,
     encoding: Option<ContentEncoding>,
+    mut enricher: Enricher,
     options: &DecodeOptions,
     batches: &mpsc::Sender<RecordBatch>,
 ) -> Result<(DecodeReport, BodyDigest), IngestError> {
@@ -387,7 +390,7 @@ fn decode_mapped(
     let mut raw = Peek::new(&mut reader).map_err(DecodeError::from)?;
     let encoding = encoding.unwrap_or_else(|| ContentEncoding::of_content(raw.head()));
     let mut input = Decompress::new(&mut raw, encoding, options.max_inflated_bytes).map_err(DecodeError::from)?;
-    let report = decode_source(&mut input, layout, &source, options, &mut sink)?;
+    let report = decode_enriched(&mut input, layout, &source, options, Some(&mut enricher), &mut sink)?;
     drop(input);
     Ok((report, reader.finish().map_err(DecodeError::from)?))
 }

@@ -13,6 +13,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
+use crate::enrich::EnrichmentMetrics;
 use crate::query::limits::temp::TempGauges;
 
 /// Labels of a request.
@@ -55,6 +56,8 @@ pub struct Metrics {
     pub activities_stored: Counter,
     /// Records refused.
     pub records_rejected: Counter,
+    /// Look-ups of addresses.
+    pub enrichment: EnrichmentMetrics,
     /// Evidence files made.
     pub evidence_made: Counter,
     /// Attempts to make evidence that failed.
@@ -112,6 +115,7 @@ impl Default for Metrics {
             ingests_running: Gauge::default(),
             activities_stored: Counter::default(),
             records_rejected: Counter::default(),
+            enrichment: EnrichmentMetrics::default(),
             evidence_made: Counter::default(),
             evidence_failed: Counter::default(),
             connections_open: Gauge::default(),
@@ -149,6 +153,7 @@ impl Default for Metrics {
         registry.register("ingests_running", "ingests under way", metrics.ingests_running.clone());
         registry.register("activities_stored", "activities stored", metrics.activities_stored.clone());
         registry.register("records_rejected", "records refused by ingests", metrics.records_rejected.clone());
+        metrics.enrichment.register(&mut registry);
         registry.register("evidence_made", "evidence files made", metrics.evidence_made.clone());
         registry.register("evidence_failed", "failed attempts to make evidence", metrics.evidence_failed.clone());
         registry.register("connections_open", "connections from the network", metrics.connections_open.clone());

@@ -8,11 +8,7 @@ const CHROME: &str = "AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Sa
 fn told(text: &str) -> [String; 3] {
     let agent = user_agent(text);
     let or_dash = |text: Option<&str>| text.unwrap_or("-").to_owned();
-    [
-        or_dash(agent.name.as_deref()),
-        or_dash(agent.system.as_deref()),
-        or_dash(agent.category.map(Category::text)),
-    ]
+    [or_dash(agent.name.as_deref()), or_dash(agent.system.as_deref()), or_dash(agent.category.map(Category::text))]
 }
 
 #[test]
@@ -72,7 +68,10 @@ fn tools_libraries_apps_and_services_are_told_apart() {
         ("GitHub CLI 2.40.1", ["GitHub CLI", "-", "cli"]),
         ("yarn/4.0.2 npm/? node/v21.2.0 win32 x64", ["yarn", "Windows", "cli"]),
         ("Ruby, RubyGems/3.4.22 linux-x86_64 Ruby/3.1.4 (2023-03-30 patchlevel 223)", ["RubyGems", "Linux", "cli"]),
-        ("Microsoft Office/16.0 (Windows NT 10.0; Microsoft Outlook 16.0.12026; Pro)", ["Outlook", "Windows 10", "desktop app"]),
+        (
+            "Microsoft Office/16.0 (Windows NT 10.0; Microsoft Outlook 16.0.12026; Pro)",
+            ["Outlook", "Windows 10", "desktop app"],
+        ),
         (
             "Mozilla/5.0 (Windows NT; Windows NT 10.0; en-US) WindowsPowerShell/5.1.19041.1237",
             ["PowerShell", "Windows 10", "cli"],
