@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::database::{Database, DatabaseError};
 use super::facts::Facts;
 use super::metrics::EnrichmentMetrics;
-use crate::domain::address::is_public;
+use crate::domain::address::{canonical, is_public};
 
 /// What a file looks like from outside; another look means that it may hold something else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -140,6 +140,7 @@ impl Snapshot {
 
     /// Everything that is known about an address; nothing about one that is not public.
     pub(super) fn look_up(&self, address: IpAddr) -> Facts {
+        let address = canonical(address);
         let mut facts = Facts::default();
         if is_public(address) {
             for found in self.0.iter().filter_map(|database| database.look_up(address)) {

@@ -27,9 +27,9 @@ pub enum NetworksCommand {
     #[command(after_help = "The most specific network decides; any network decides before its autonomous system.
 
 Examples:
-  anomalake tenant networks add 5618 203.0.113.0/24 2001:db8:7::/48 --reason 'Head office'
-  anomalake tenant networks add 5618 AS64500 --entity 'Acme IT' --reason 'Our provider'
-  anomalake tenant networks add 5618 203.0.113.64/26 --untrusted --reason 'Guests'")]
+  anomalake tenant networks add 5618 203.0.113.0/24 2001:db8:7::/48 --reason \"Head office\"
+  anomalake tenant networks add 5618 AS64500 --entity \"Acme IT\" --reason \"Our provider\"
+  anomalake tenant networks add 5618 203.0.113.64/26 --untrusted --reason Guests")]
     Add(AddArgs),
     /// Remove networks.
     #[command(after_help = "Example:

@@ -108,10 +108,12 @@ impl Mmdb {
 
 /// Types of the format.
 const TEXT: u8 = 2;
+const DOUBLE: u8 = 3;
+const UINT16: u8 = 5;
+const UINT32: u8 = 6;
 const MAP: u8 = 7;
 const UINT64: u8 = 9;
 const ARRAY: u8 = 11;
-const DOUBLE: u8 = 3;
 
 fn write(value: &Value, out: &mut Vec<u8>) {
     match value {
@@ -120,14 +122,7 @@ fn write(value: &Value, out: &mut Vec<u8>) {
             out.extend_from_slice(text.as_bytes());
         }
         Value::Number(number) => match number.as_u64() {
-            Some(number) => {
-                let bytes = number.to_be_bytes();
-                let bytes = &bytes[bytes.iter().take_while(|byte| **byte == 0).count()..];
-                // Numbers of 32 bits are a type of their own, and so they stand in real files.
-                let wide = bytes.len() > 4;
-                head(if wide { UINT64 } else { 6 }, bytes.len(), out);
-                out.extend_from_slice(bytes);
-            }
+            Some(number) => whole(UINT32, number, out),
             None => {
                 head(DOUBLE, 8, out);
                 out.extend_from_slice(&number.as_f64().unwrap().to_be_bytes());
@@ -137,7 +132,15 @@ fn write(value: &Value, out: &mut Vec<u8>) {
             head(MAP, map.len(), out);
             for (key, value) in map {
                 write(&Value::from(key.as_str()), out);
-                write(value, out);
+                // The description has numbers of other widths than records have.
+                match (key.as_str(), value.as_u64()) {
+                    ("build_epoch", Some(number)) => whole(UINT64, number, out),
+                    ("node_count", Some(number)) => whole(UINT32, number, out),
+                    (key, Some(number)) if key.ends_with("_version") || key == "record_size" => {
+                        whole(UINT16, number, out);
+                    }
+                    _ => write(value, out),
+                }
             }
         }
         Value::Array(values) => {
@@ -146,6 +149,13 @@ fn write(value: &Value, out: &mut Vec<u8>) {
         }
         Value::Null | Value::Bool(_) => panic!("no record of these tests holds {value}"),
     }
+}
+
+fn whole(kind: u8, number: u64, out: &mut Vec<u8>) {
+    let bytes = number.to_be_bytes();
+    let bytes = &bytes[bytes.iter().take_while(|byte| **byte == 0).count()..];
+    head(kind, bytes.len(), out);
+    out.extend_from_slice(bytes);
 }
 
 /// Type and size; types from 8 on stand in a byte of their own.
