@@ -4,10 +4,18 @@ use std::fmt::Write as _;
 use std::hint::black_box;
 
 use anomalake::domain::tenant::TenantId;
+use anomalake::domain::trust::{Trust, TrustList};
+use anomalake::enrich::{Databases, Enricher, EnrichmentMetrics};
 use anomalake::formats::input::{DecodeOptions, decode_ndjson};
-use anomalake::sources::{EmbeddedSource, Layout, decode_source, embedded};
+use anomalake::sources::{EmbeddedSource, Layout, decode_enriched, decode_source, embedded};
 use arrow::array::RecordBatch;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use mmdb::Mmdb;
+use serde_json::json;
+
+#[expect(clippy::unwrap_used, reason = "a helper of the tests")]
+#[path = "../tests/it/support/mmdb.rs"]
+mod mmdb;
 
 const RECORDS: usize = 20_000;
 
@@ -186,5 +194,59 @@ fn decode(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, decode, decode_cloudtrail, decode_sources);
+/// CloudTrail from 20,000 addresses, without and with two databases and a list of 1,000 networks.
+fn enrich(c: &mut Criterion) {
+    let Ok(tenant) = TenantId::try_from(5618) else { return };
+    let options = DecodeOptions::new(tenant, 1_763_510_400_000);
+    let Some(Ok(source)) = embedded("cloudtrail").map(EmbeddedSource::source) else { return };
+    let of_its_own = |(i, record): (usize, &String)| {
+        let (before, rest) = record.split_once("\"198.51.100.").unwrap_or((record, ""));
+        let after = rest.split_once('"').map_or("", |(_, after)| after);
+        format!("{before}\"96.{}.{}.9\"{after}", i / 250 % 100, i % 250)
+    };
+    let text = cloudtrail().iter().enumerate().map(of_its_own).collect::<Vec<_>>().join("\n");
+    let Ok(folder) = tempfile::tempdir() else { return };
+    let files = ["city.mmdb", "asn.mmdb"].map(|name| folder.path().join(name));
+    let (mut cities, mut systems) = (Mmdb::new("GeoLite2-City", 1), Mmdb::new("GeoLite2-ASN", 1));
+    for i in 0..RECORDS {
+        let network = format!("96.{}.{}.0/24", i / 250 % 100, i % 250);
+        cities = cities.with(
+            &network,
+            &json!({ "city": { "names": { "de": "Stadt", "en": format!("City {i}"), "fr": "Ville" } },
+                "country": { "iso_code": "US", "names": { "de": "USA", "en": "United States" } },
+                "location": { "latitude": 37.5, "longitude": 122.5 },
+                "subdivisions": [{ "iso_code": "CA", "names": { "en": "California" } }] }),
+        );
+        let owner = format!("Owner {i}, Inc.");
+        systems = systems
+            .with(&network, &json!({ "autonomous_system_number": i + 1, "autonomous_system_organization": owner }));
+    }
+    cities.save(&files[0]);
+    systems.save(&files[1]);
+    let Ok(none) = Databases::open(&[], EnrichmentMetrics::default()) else { return };
+    let Ok(both) = Databases::open(&files, EnrichmentMetrics::default()) else { return };
+    let list = || -> TrustList {
+        let trust = || Trust { trusted: true, entity: "IT".to_owned(), reason: "office".to_owned() };
+        (0..1_000).filter_map(|i| Some((format!("96.1.{}.{}/32", i / 250, i % 250).parse().ok()?, trust()))).collect()
+    };
+    let mut group = c.benchmark_group("enrich");
+    group.throughput(Throughput::Elements(RECORDS as u64)).sample_size(20);
+    for (name, databases, trusted) in
+        [("nothing", &none, false), ("databases", &both, false), ("databases_and_networks", &both, true)]
+    {
+        group.bench_function(name, |b| {
+            b.iter(|| {
+                let mut enricher = Enricher::new(databases, if trusted { list() } else { TrustList::default() });
+                let mut sink = |batch: RecordBatch| {
+                    black_box(batch);
+                    Ok(())
+                };
+                decode_enriched(text.as_bytes(), Layout::Json, &source, &options, Some(&mut enricher), &mut sink)
+            });
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, decode, decode_cloudtrail, decode_sources, enrich);
 criterion_main!(benches);

@@ -6,6 +6,7 @@
 pub mod api;
 pub mod cli;
 pub mod domain;
+pub mod enrich;
 pub mod formats;
 pub mod generate;
 pub mod jobs;

@@ -28,6 +28,11 @@ SELECT
 
     ip_address(ip_address) AS sourceIP,
     additional_details.service_name AS clientName,
+    CASE WHEN additional_details.service_name IN ('Box Web App', 'Box') THEN 'browser'
+         WHEN additional_details.service_name IN ('Box Drive', 'Box Sync', 'Box Edit', 'Box Tools', 'Box for Office')
+         THEN 'desktop app'
+         WHEN starts_with(additional_details.service_name, 'Box for iP')
+              OR starts_with(additional_details.service_name, 'Box for Android') THEN 'mobile app' END AS clientCategory,
     CASE WHEN event_type = 'DEVICE_TRUST_CHECK_FAILED' THEN false END AS deviceManaged,
 
     coalesce(source.item_id, source.id) AS targetId,

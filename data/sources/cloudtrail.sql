@@ -41,8 +41,9 @@ SELECT
 
     -- Calls by AWS itself name a service here; that is no address.
     ip_address(sourceIPAddress) AS sourceIP,
-    -- The product alone. What a browser is, its product does not tell.
-    nullif(split_part(split_part(btrim(userAgent, '[]'), ' ', 1), '/', 1), 'Mozilla') AS clientName,
+    user_agent_name(userAgent) AS clientName,
+    user_agent_os(userAgent) AS clientOS,
+    user_agent_category(userAgent) AS clientCategory,
     tlsDetails.clientProvidedHostHeader AS url,
 
     resources[1].ARN AS targetId,

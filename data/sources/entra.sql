@@ -20,7 +20,7 @@
 --: text properties.initiatedBy.user.id, properties.initiatedBy.user.userPrincipalName
 --: text properties.initiatedBy.user.ipAddress, properties.initiatedBy.app.displayName
 --: text properties.ipAddress, properties.appDisplayName, properties.loggedByService, properties.resourceId
---: text properties.clientAppUsed, properties.deviceDetail.browser, properties.deviceDetail.operatingSystem
+--: text properties.clientAppUsed, properties.userAgent, properties.deviceDetail.browser, properties.deviceDetail.operatingSystem
 --: bool properties.deviceDetail.isManaged, properties.deviceDetail.isCompliant
 --: text properties.location.city, properties.location.state, properties.location.countryOrRegion
 --: int properties.autonomousSystemNumber
@@ -32,7 +32,7 @@
 --: text servicePrincipalId, servicePrincipalName
 --: text initiatedBy.user.id, initiatedBy.user.userPrincipalName, initiatedBy.user.ipAddress, initiatedBy.app.displayName
 --: text ipAddress, appDisplayName, loggedByService, resourceId
---: text clientAppUsed, deviceDetail.browser, deviceDetail.operatingSystem
+--: text clientAppUsed, userAgent, deviceDetail.browser, deviceDetail.operatingSystem
 --: bool deviceDetail.isManaged, deviceDetail.isCompliant
 --: text location.city, location.state, location.countryOrRegion
 --: int autonomousSystemNumber
@@ -67,10 +67,13 @@ SELECT
                 nullif(lower(coalesce(properties.location.state, location.state)), 'unknown')) AS locationId,
     coalesce(properties.autonomousSystemNumber, autonomousSystemNumber) AS asn,
 
-    coalesce(nullif(properties.deviceDetail.browser, ''), properties.clientAppUsed,
-             nullif(deviceDetail.browser, ''), clientAppUsed) AS clientName,
-    coalesce(properties.deviceDetail.operatingSystem, deviceDetail.operatingSystem) AS clientOS,
-    coalesce(properties.clientAppUsed, clientAppUsed) AS clientCategory,
+    coalesce(nullif(properties.deviceDetail.browser, ''), nullif(deviceDetail.browser, ''),
+             user_agent_name(properties.userAgent), user_agent_name(userAgent),
+             properties.clientAppUsed, clientAppUsed) AS clientName,
+    coalesce(nullif(properties.deviceDetail.operatingSystem, ''), nullif(deviceDetail.operatingSystem, ''),
+             user_agent_os(properties.userAgent), user_agent_os(userAgent)) AS clientOS,
+    coalesce(properties.clientAppUsed, clientAppUsed,
+             user_agent_category(properties.userAgent), user_agent_category(userAgent)) AS clientCategory,
     coalesce(properties.deviceDetail.isManaged, properties.deviceDetail.isCompliant,
              deviceDetail.isManaged, deviceDetail.isCompliant) AS deviceManaged,
 

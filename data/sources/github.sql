@@ -27,8 +27,9 @@ SELECT
 
     ip_address(actor_ip) AS sourceIP,
     country_code(actor_location.country_code) AS country,
-    nullif(split_part(split_part(user_agent, ' ', 1), '/', 1), 'Mozilla') AS clientName,
-    programmatic_access_type AS clientCategory,
+    user_agent_name(user_agent) AS clientName,
+    user_agent_os(user_agent) AS clientOS,
+    coalesce(programmatic_access_type, user_agent_category(user_agent)) AS clientCategory,
 
     coalesce(repo_id, nullif(user, '')) AS targetId,
     CASE WHEN repo_id IS NOT NULL THEN 'repository' WHEN user <> '' THEN 'user' END AS targetType,

@@ -33,11 +33,17 @@ SELECT
     coalesce(ip_address(ClientIP), ip_address(ClientIPAddress), ip_address(ActorIpAddress)) AS sourceIP,
     coalesce(
         value_of(DeviceProperties, 'Name', 'BrowserType', 'Value'),
-        nullif(split_part(split_part(UserAgent, ' ', 1), '/', 1), 'Mozilla'),
+        user_agent_name(UserAgent),
         -- Outlook and its kin: Client=OWA;Action=…
         nullif(split_part(split_part(ClientInfoString, ';', 1), '=', 2), '')
     ) AS clientName,
-    value_of(DeviceProperties, 'Name', 'OS', 'Value') AS clientOS,
+    coalesce(value_of(DeviceProperties, 'Name', 'OS', 'Value'), user_agent_os(UserAgent)) AS clientOS,
+    coalesce(
+        user_agent_category(UserAgent),
+        CASE WHEN value_of(DeviceProperties, 'Name', 'BrowserType', 'Value') NOT IN ('', 'Other')
+                  OR starts_with(ClientInfoString, 'Client=OWA') THEN 'browser'
+             WHEN starts_with(ClientInfoString, 'Client=MSExchangeRPC') THEN 'desktop app' END
+    ) AS clientCategory,
     lower(value_of(DeviceProperties, 'Name', 'IsCompliantAndManaged', 'Value')) = 'true' AS deviceManaged,
 
     -- What follows a question mark in an address may let its reader in.

@@ -53,8 +53,9 @@ SELECT
     src_endpoint.autonomous_system.number AS asn,
     translate(lower(src_endpoint.autonomous_system.name), ',', '') AS asnName,
 
-    nullif(split_part(split_part(http_request.user_agent, ' ', 1), '/', 1), 'Mozilla') AS clientName,
-    device.os.name AS clientOS,
+    user_agent_name(http_request.user_agent) AS clientName,
+    coalesce(device.os.name, user_agent_os(http_request.user_agent)) AS clientOS,
+    user_agent_category(http_request.user_agent) AS clientCategory,
     coalesce(device.is_managed, device.is_compliant) AS deviceManaged,
     http_request.http_method AS httpMethod,
     split_part(http_request.url.url_string, '?', 1) AS url,

@@ -11,7 +11,7 @@
 --: default objectType 'ACTIVITY'
 --
 --: text uuid, published, eventType, actor.id, actor.alternateId
---: text client.ipAddress, client.zone, client.device, client.userAgent.browser, client.userAgent.os
+--: text client.ipAddress, client.zone, client.device, client.userAgent.browser, client.userAgent.os, client.userAgent.rawUserAgent
 --: text client.geographicalContext.city, client.geographicalContext.state, client.geographicalContext.country
 --: int securityContext.asNumber
 --: text securityContext.asOrg, securityContext.isp
@@ -46,9 +46,9 @@ SELECT
     CASE WHEN client.zone NOT IN ('null', '', 'OFF_NETWORK', 'BlockedIpZone') THEN 'Okta' END AS trustEntity,
     CASE WHEN client.zone NOT IN ('null', '', 'OFF_NETWORK', 'BlockedIpZone') THEN client.zone END AS trustReason,
 
-    nullif(client.userAgent.browser, 'UNKNOWN') AS clientName,
-    nullif(client.userAgent.os, 'Unknown') AS clientOS,
-    nullif(client.device, 'Unknown') AS clientCategory,
+    coalesce(nullif(client.userAgent.browser, 'UNKNOWN'), user_agent_name(client.userAgent.rawUserAgent)) AS clientName,
+    coalesce(nullif(client.userAgent.os, 'Unknown'), user_agent_os(client.userAgent.rawUserAgent)) AS clientOS,
+    coalesce(nullif(client.device, 'Unknown'), user_agent_category(client.userAgent.rawUserAgent)) AS clientCategory,
     device.managed AS deviceManaged,
 
     target[1].alternateId AS targetId,

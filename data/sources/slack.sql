@@ -27,7 +27,9 @@ SELECT
     split_part(lower(entity.user.email), '@', 2) AS collabGroupAndTarget,
 
     ip_address(context.ip_address) AS sourceIP,
-    nullif(split_part(split_part(context.ua, ' ', 1), '/', 1), 'Mozilla') AS clientName,
+    user_agent_name(context.ua) AS clientName,
+    user_agent_os(context.ua) AS clientOS,
+    user_agent_category(context.ua) AS clientCategory,
     context.location.domain AS siteUrl,
 
     coalesce(entity.user.email, entity.user.id, entity.file.id, entity.app.id, entity.channel.id, entity.workspace.id,

@@ -1,5 +1,6 @@
 //! Values of arguments as people write them.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -9,6 +10,30 @@ use crate::domain::principal::Role;
 use crate::domain::size_text::{InvalidSize, parse_size};
 use crate::domain::time_text::{self, InvalidSpan, InvalidTime};
 use crate::registry::settings::Quota;
+use crate::services::settings::ServerSettings;
+
+use super::CommandError;
+
+/// The settings of whoever does the work.
+#[derive(Debug, Clone, clap::Args)]
+pub struct ConfigArgs {
+    /// Settings file of the server, or of this command where no server runs.
+    #[arg(long, value_name = "FILE.toml", env = "ANOMALAKE_CONFIG")]
+    config: Option<PathBuf>,
+}
+
+impl ConfigArgs {
+    /// The settings of the file; the defaults without one.
+    ///
+    /// # Errors
+    /// When the file cannot be read or is wrong.
+    pub fn settings(&self) -> Result<ServerSettings, CommandError> {
+        match &self.config {
+            Some(file) => ServerSettings::load(file).map_err(CommandError::failed),
+            None => Ok(ServerSettings::default()),
+        }
+    }
+}
 
 /// A point in time, checked here and kept as it was written: relative ones count from the clock of
 /// whoever carries the command out.

@@ -87,12 +87,20 @@ impl Client {
     /// # Errors
     /// [`ClientError::Own`], [`ClientError::Unreachable`].
     pub async fn connect(data_dir: &Path) -> Result<Self, ClientError> {
+        Self::connect_with(data_dir, &ServerSettings::default()).await
+    }
+
+    /// The same, with settings for the case that it becomes the owner.
+    ///
+    /// # Errors
+    /// As [`Client::connect`].
+    pub async fn connect_with(data_dir: &Path, settings: &ServerSettings) -> Result<Self, ClientError> {
         let socket = DataDir::create(data_dir)
             .map_err(|source| OwnError::Io { dir: data_dir.display().to_string(), source })?
             .control_socket();
         let begun = Instant::now();
         loop {
-            let pid = match Owner::take(data_dir, ServerSettings::default(), Arc::new(SystemClock)).await {
+            let pid = match Owner::take(data_dir, settings.clone(), Arc::new(SystemClock)).await {
                 Ok(owner) => return Ok(Self::InProcess(Box::new(owner))),
                 Err(OwnError::InUse { pid, .. }) => pid,
                 Err(error) => return Err(error.into()),

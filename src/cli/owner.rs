@@ -51,12 +51,16 @@ pub enum OwnError {
 /// Longest time for other commands' requests when the owner stops.
 const CONTROL_GRACE: Duration = Duration::from_mins(1);
 
+/// How often the databases of addresses are looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(10);
+
 /// The owner of a data directory.
 #[derive(Debug)]
 pub struct Owner {
     /// The running services.
     pub services: Arc<Services>,
     stop: CancellationToken,
+    following: JoinHandle<()>,
     control: JoinHandle<io::Result<()>>,
     // Released last, by the operating system too when the process is killed.
     _lock: File,
@@ -77,14 +81,21 @@ impl Owner {
         let services = Services::open(&dir, settings, clock).await?;
         let socket = ControlSocket::bind(&dir.control_socket()).map_err(io_error)?;
         let stop = CancellationToken::new();
+        let (databases, until) = (Arc::clone(&services.databases), stop.clone());
+        let following = tokio::spawn(async move {
+            let _ = until.run_until_cancelled(databases.follow(LOOK_EVERY)).await;
+        });
         let (serving, until) = (Arc::clone(&services), stop.clone());
         let control = tokio::spawn(async move { socket.serve(&serving, until).await });
-        Ok(Self { services, stop, control, _lock: lock })
+        Ok(Self { services, stop, following, control, _lock: lock })
     }
 
     /// Finishes the requests under way, writes what is queued, and gives the directory back.
     pub async fn release(self) {
         self.stop.cancel();
+        if let Err(error) = self.following.await {
+            tracing::warn!(%error, "following the databases of addresses failed");
+        }
         let mut control = self.control;
         match tokio::time::timeout(CONTROL_GRACE, &mut control).await {
             Ok(Ok(Ok(()))) => {}

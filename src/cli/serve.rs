@@ -9,12 +9,12 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::CommandError;
+use super::args::ConfigArgs;
 use super::owner::Owner;
 use super::signal::Termination;
 use crate::api::serve::{Endpoint, Tls, serve_public};
 use crate::domain::clock::SystemClock;
 use crate::jobs;
-use crate::services::settings::ServerSettings;
 
 /// Arguments of the server.
 #[derive(Debug, clap::Args)]
@@ -27,9 +27,9 @@ pub struct ServeArgs {
     /// Address and port to listen on; port 0 picks a free one. Beyond loopback it takes a certificate.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
     pub listen: SocketAddr,
-    /// Settings file.
-    #[arg(long, value_name = "FILE.toml")]
-    pub config: Option<PathBuf>,
+    /// Its settings.
+    #[command(flatten)]
+    pub config: ConfigArgs,
     /// Certificate chain in PEM, leaf first; taken over again when the file changes.
     #[arg(long, value_name = "FILE", requires = "tls_key")]
     pub tls_cert: Option<PathBuf>,
@@ -56,10 +56,7 @@ pub async fn run(data_dir: &Path, args: &ServeArgs) -> Result<(), CommandError> 
         return Err(CommandError::usage(message).with_hint(hint));
     }
     let termination = Termination::listen();
-    let settings = match &args.config {
-        Some(file) => ServerSettings::load(file).map_err(CommandError::failed)?,
-        None => ServerSettings::default(),
-    };
+    let settings = args.config.settings()?;
     let owner = Owner::take(data_dir, settings, Arc::new(SystemClock)).await?;
     let listener = match bind(args.listen).await {
         Ok(listener) => listener,

@@ -1,11 +1,14 @@
 //! `anomalake tenant`.
 
+mod networks;
+
 use std::path::Path;
 use std::time::Duration;
 
 use axum::http::Method;
 use clap::ArgGroup;
 
+pub use self::networks::NetworksCommand;
 use super::CommandError;
 use super::args::{on_off, quota, span_ms};
 use super::output::{self, FormatArgs};
@@ -54,6 +57,9 @@ pub enum TenantCommand {
   anomalake tenant set 5618 --uci-window 14d --uci-threshold 500
   anomalake tenant set 5618 --api-rate off")]
     Set(SetArgs),
+    /// Show, add and remove the networks from which a tenant expects its people.
+    #[command(subcommand)]
+    Networks(NetworksCommand),
     /// Drop a tenant with all its activities, anomalies and tokens.
     #[command(after_help = "Example:
   anomalake tenant drop 5618 --yes")]
@@ -159,6 +165,7 @@ pub async fn run(data_dir: &Path, command: &TenantCommand) -> Result<(), Command
             client.no_content(Method::DELETE, &format!("/control/tenants/{id}"), None::<&()>).await?;
             output::print(&format!("dropped tenant {id}\n"))
         }
+        TenantCommand::Networks(command) => networks::run(client, command).await,
     })
     .await
 }

@@ -4,6 +4,7 @@
 //! property tests and checks run the same function.
 
 pub mod activity;
+pub mod address;
 pub mod anomaly;
 pub mod api_rate;
 pub mod availability;
@@ -15,12 +16,14 @@ pub mod incident;
 pub mod incident_group;
 pub mod incident_time;
 pub mod java_double;
+pub mod location;
 pub mod modified_clock;
 pub mod principal;
 pub mod size_text;
 pub mod tenant;
 pub mod time_text;
 pub mod token_kind;
+pub mod trust;
 pub mod uci;
 pub mod user_count;
 pub mod user_key;

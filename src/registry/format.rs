@@ -17,7 +17,7 @@ use super::error::RegistryError;
 pub const DATA_FORMAT: i64 = 1;
 
 /// The schema's history. The macro embeds the folder when this file is compiled: adding a migration
-/// means touching this file (last: 0005). Applied migrations never change; their checksums are compared on open.
+/// means touching this file (last: 0010). Applied migrations never change; their checksums are compared on open.
 static MIGRATIONS: Migrator = sqlx::migrate!("src/registry/migrations");
 
 /// SQLite's code for a file that is no database.

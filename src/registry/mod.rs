@@ -33,6 +33,7 @@ pub mod tenants;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod tokens;
+pub mod trusted_networks;
 pub mod uci;
 pub mod upkeep;
 pub mod users;

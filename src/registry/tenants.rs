@@ -192,6 +192,7 @@ pub async fn finish_drop(conn: &mut SqliteConnection, key: TenantKey, now_ms: i6
         "DELETE FROM tokens WHERE tenant_id = ? AND incarnation = ?",
         "DELETE FROM user_roles WHERE tenant_id = ? AND incarnation = ?",
         "DELETE FROM upkeep WHERE tenant_id = ? AND incarnation = ?",
+        "DELETE FROM trusted_networks WHERE tenant_id = ? AND incarnation = ?",
         "DELETE FROM idempotency WHERE tenant_id = ? AND incarnation = ?",
     ] {
         sqlx::query(sql).bind(key.id.get()).bind(key.incarnation).execute(&mut *conn).await?;

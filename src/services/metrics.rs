@@ -13,6 +13,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
+use crate::enrich::EnrichmentMetrics;
 use crate::query::limits::temp::TempGauges;
 
 /// Labels of a request.
@@ -59,6 +60,8 @@ pub struct Metrics {
     pub records_duplicate: Counter,
     /// Bytes in memory of the indexes that tell repeats.
     pub seen_memory_bytes: Gauge,
+    /// Look-ups of addresses.
+    pub enrichment: EnrichmentMetrics,
     /// Evidence files made.
     pub evidence_made: Counter,
     /// Attempts to make evidence that failed.
@@ -118,6 +121,7 @@ impl Default for Metrics {
             records_rejected: Counter::default(),
             records_duplicate: Counter::default(),
             seen_memory_bytes: Gauge::default(),
+            enrichment: EnrichmentMetrics::default(),
             evidence_made: Counter::default(),
             evidence_failed: Counter::default(),
             connections_open: Gauge::default(),
@@ -161,6 +165,7 @@ impl Default for Metrics {
             "bytes in memory of indexes that tell repeats",
             metrics.seen_memory_bytes.clone(),
         );
+        metrics.enrichment.register(&mut registry);
         registry.register("evidence_made", "evidence files made", metrics.evidence_made.clone());
         registry.register("evidence_failed", "failed attempts to make evidence", metrics.evidence_failed.clone());
         registry.register("connections_open", "connections from the network", metrics.connections_open.clone());

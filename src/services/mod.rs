@@ -5,6 +5,7 @@ pub mod anomaly_changes;
 pub mod auth;
 pub mod backup;
 pub mod check;
+pub mod enrichment;
 pub mod erase;
 pub mod evidence;
 pub mod export;
@@ -25,6 +26,7 @@ pub mod uci;
 pub mod upkeep;
 pub mod upload;
 
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -34,6 +36,7 @@ use tokio_util::task::TaskTracker;
 use crate::domain::anomaly::AnomalyId;
 use crate::domain::clock::Clock;
 use crate::domain::tenant::TenantKey;
+use crate::enrich::{DatabaseError, Databases};
 use crate::lake::error::LakeError;
 use crate::lake::layout::DataDir;
 use crate::lake::seen::SeenIndexes;
@@ -70,6 +73,8 @@ pub struct Services {
     pub auth: Authenticator,
     /// What the server counts about itself.
     pub metrics: Metrics,
+    /// What addresses are looked up in.
+    pub databases: Arc<Databases>,
     data_dir: PathBuf,
     tmp: PathBuf,
     evidence_flights: SingleFlight<AnomalyId>,
@@ -103,9 +108,12 @@ pub enum StartError {
     /// Authentication cannot start.
     #[error(transparent)]
     Auth(#[from] AuthError),
+    /// A database of addresses cannot be used.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
     /// Threads or folders cannot be made.
     #[error("the server's threads or folders cannot be made")]
-    Io(#[from] std::io::Error),
+    Io(#[from] io::Error),
 }
 
 impl Services {
@@ -117,6 +125,10 @@ impl Services {
         dir.sweep()?;
         let runtime = CpuRuntime::start()?;
         let cpu = runtime.handle();
+        let metrics = Metrics::default();
+        let (files, counts) = (settings.enrichment.databases.clone(), metrics.enrichment.clone());
+        let databases =
+            cpu.spawn_blocking(move || Databases::open(&files, counts)).await.map_err(io::Error::other)??;
         let registry = Registry::open(&dir.registry()).await?;
         let auth =
             Authenticator::new(registry.clone(), Arc::clone(&clock))?.with_lifetimes(settings.tokens.lifetimes());
@@ -136,7 +148,8 @@ impl Services {
             engine,
             cpu,
             auth,
-            metrics: Metrics::default(),
+            metrics,
+            databases: Arc::new(databases),
             data_dir: dir.path().to_owned(),
             tmp: dir.tmp(),
             saved_exports: SavedExports::new(dir.exports()),
@@ -200,6 +213,7 @@ impl Services {
         if let Err(error) = self.disk().free() {
             tracing::warn!(%error, "could not ask the disk for its free space");
         }
+        self.databases.observe(self.clock.now_ms());
         self.metrics.open_tables.set(i64::try_from(self.lake.open_tables()).unwrap_or(i64::MAX));
         let written = self.lake.feed().bytes_written();
         self.metrics.lake_bytes_ingested.set(written.ingest);

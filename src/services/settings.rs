@@ -14,6 +14,7 @@ use crate::domain::size_text::parse_size;
 use crate::domain::time_text::parse_span;
 use crate::registry::settings::{Limits, UciSettings};
 use crate::services::auth::TokenLifetimes;
+use crate::services::enrichment::EnrichmentSettings;
 
 mod sql;
 
@@ -81,6 +82,8 @@ pub struct ServerSettings {
     pub tokens: TokenSettings,
     /// What statements may take.
     pub sql: SqlSettings,
+    /// What the addresses of activities are looked up in.
+    pub enrichment: EnrichmentSettings,
 }
 
 /// Saved exports: results that are made in the background and downloaded later.
@@ -194,6 +197,7 @@ impl Default for ServerSettings {
             tenant: TenantDefaults::default(),
             tokens: TokenSettings::default(),
             sql: SqlSettings::default(),
+            enrichment: EnrichmentSettings::default(),
         }
     }
 }
@@ -251,8 +255,12 @@ impl ServerSettings {
     pub fn load(path: &Path) -> Result<Self, SettingsError> {
         let shown = || path.display().to_string();
         let text = std::fs::read_to_string(path).map_err(|source| SettingsError::Read { path: shown(), source })?;
-        let settings: Self =
+        let mut settings: Self =
             toml::from_str(&text).map_err(|source| SettingsError::Parse { path: shown(), source: Box::new(source) })?;
+        let folder = path.parent().unwrap_or(Path::new(""));
+        for database in &mut settings.enrichment.databases {
+            *database = folder.join(&*database);
+        }
         settings.check()?;
         Ok(settings)
     }

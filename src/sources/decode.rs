@@ -13,6 +13,7 @@ use super::input::{Found, Layout, Records};
 use super::mapping::{Faults, faults_of_records, faults_of_rows, map_records};
 use super::pieces::{At, Decoded, Pieces, Rows};
 use super::source::Source;
+use crate::enrich::Enricher;
 use crate::formats::input::json_records::Place;
 use crate::formats::input::{
     DecodeError, DecodeOptions, DecodeReport, Fault, Intake, Sink, WireBatch, excerpt, reason_of, slot_name,
@@ -42,6 +43,27 @@ pub fn decode_source<R: Read, S: Sink>(
     options: &DecodeOptions,
     sink: &mut S,
 ) -> Result<DecodeReport, DecodeError> {
+    decode_enriched(input, layout, source, options, None, sink)
+}
+
+/// The same, and fills what the source leaves null.
+///
+/// # Errors
+/// As [`decode_source`].
+pub fn decode_enriched<R: Read, S: Sink>(
+    input: R,
+    layout: Layout,
+    source: &Source,
+    options: &DecodeOptions,
+    mut enricher: Option<&mut Enricher>,
+    sink: &mut S,
+) -> Result<DecodeReport, DecodeError> {
+    let mut hand_over = |mut rows: WireBatch, intake: &mut Intake<'_>| {
+        if let Some(enricher) = enricher.as_deref_mut() {
+            enricher.fill(&mut rows);
+        }
+        intake.hand_over(rows, sink)
+    };
     let mut records = Records::new(input, layout, source, options.max_record_bytes);
     let mut intake = Intake::new(options)?;
     let mut batch = Batch::default();
@@ -52,10 +74,10 @@ pub fn decode_source<R: Read, S: Sink>(
             Found::Fault(fault) => batch.faults.push((place, fault)),
         }
         if batch.is_full() {
-            flush(&mut batch, &mut decoder, source, &mut intake, sink)?;
+            flush(&mut batch, &mut decoder, source, &mut intake, &mut hand_over)?;
         }
     }
-    flush(&mut batch, &mut decoder, source, &mut intake, sink)?;
+    flush(&mut batch, &mut decoder, source, &mut intake, &mut hand_over)?;
     intake.finish()
 }
 
@@ -90,12 +112,12 @@ impl Batch {
     }
 }
 
-fn flush<S: Sink>(
+fn flush<'o>(
     batch: &mut Batch,
     decoder: &mut RecordDecoder<'_>,
     source: &Source,
-    intake: &mut Intake<'_>,
-    sink: &mut S,
+    intake: &mut Intake<'o>,
+    hand_over: &mut impl FnMut(WireBatch, &mut Intake<'o>) -> Result<(), DecodeError>,
 ) -> Result<(), DecodeError> {
     let mut faults = std::mem::take(&mut batch.faults);
     let found = decoder.decode(batch, &mut faults)?;
@@ -117,7 +139,7 @@ fn flush<S: Sink>(
             for (slot, rows) in nulled.into_iter().filter(|(_, rows)| *rows > 0) {
                 *intake.report.nulled.entry(slot_name(slot).to_owned()).or_default() += rows;
             }
-            intake.hand_over(rows, sink)?;
+            hand_over(rows, intake)?;
         }
     }
     refuse(failed.collect(), intake)

@@ -20,9 +20,10 @@ mod select;
 mod shape;
 mod source;
 mod unread;
+pub mod user_agent;
 pub mod values;
 
-pub use decode::decode_source;
+pub use decode::{decode_enriched, decode_source};
 pub use embedded::{EMBEDDED, EmbeddedSource, embedded};
 pub use error::{Position, SourceError};
 pub use input::Layout;

@@ -10,6 +10,7 @@ mod auth;
 mod cli;
 mod docs;
 mod durability;
+mod enrichment;
 mod exports;
 mod exposure;
 mod external;

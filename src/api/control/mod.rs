@@ -5,6 +5,7 @@ pub mod backup;
 pub mod check;
 pub mod erase;
 pub mod lake;
+pub mod networks;
 pub mod sources;
 pub mod tenants;
 pub mod tokens;
@@ -28,6 +29,8 @@ pub fn routes() -> Router<Arc<Services>> {
             "/control/tenants/{id}",
             get(tenants::get_tenant).patch(tenants::set_tenant).delete(tenants::drop_tenant),
         )
+        .route("/control/tenants/{id}/networks", get(networks::list_networks).post(networks::add_networks))
+        .route("/control/tenants/{id}/networks/remove", post(networks::remove_networks))
         .route("/control/users", post(users::create_user).get(users::list_users))
         .route("/control/users/{email}/grant", post(users::grant))
         .route("/control/users/{email}/revoke", post(users::revoke))

@@ -12,8 +12,9 @@ use std::time::Duration;
 use axum::http::Method;
 
 use super::CommandError;
+use super::args::ConfigArgs;
 use super::output;
-use super::session::{IfMissing, with_client};
+use super::session::{IfMissing, with_settings};
 use crate::api::control::tenants::TenantModel;
 use crate::domain::tenant::TenantId;
 use crate::domain::time_text::parse_span;
@@ -53,6 +54,8 @@ pub struct IngestArgs {
     /// Load files again whose content is loaded already; their repeats are still left out, see --dedup.
     #[arg(long)]
     again: bool,
+    #[command(flatten)]
+    config: ConfigArgs,
     /// Load the files that appear in this folder, until Ctrl-C.
     ///
     /// Each is loaded once and moved to the folder's `done`; a bad one to `failed`, with what is wrong with
@@ -107,7 +110,8 @@ pub async fn run(data_dir: &Path, args: &IngestArgs) -> Result<(), CommandError>
     if args.files.iter().filter(|file| source::is_stdin(file)).count() > 1 {
         return Err(CommandError::usage("stdin (-) can be read once only"));
     }
-    with_client(data_dir, IfMissing::Refuse, async |client| {
+    let settings = args.config.settings()?;
+    with_settings(data_dir, IfMissing::Refuse, &settings, async |client| {
         let job = Job::new(client, args)?;
         // A wrong tenant or source shall not be found out after an hour of reading.
         let path = format!("/control/tenants/{}", args.tenant);

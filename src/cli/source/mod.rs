@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::CommandError;
+use super::args::ConfigArgs;
 use super::output::{self, FormatArgs};
+use crate::enrich::{Databases, EnrichmentMetrics};
 use crate::query::cpu::CpuRuntime;
 use crate::sources::{EMBEDDED, EmbeddedSource, Layout, Source, SourceError, embedded};
 
@@ -26,6 +28,8 @@ pub enum SourceCommand {
         name: String,
     },
     /// Map a sample and show its rows, how full each column is, and what was dropped. Nothing is stored.
+    ///
+    /// With the settings of a server, what its databases know about the addresses is filled in too.
     Test(TestArgs),
 }
 
@@ -33,6 +37,7 @@ pub enum SourceCommand {
 #[derive(Debug, Clone, clap::Args)]
 #[command(after_help = "Examples:
   anomalake source test okta log.json
+  anomalake source test okta log.json --config anomalake.toml
   anomalake source test ./badge.sql doors.csv --format csv")]
 pub struct TestArgs {
     /// Name of a source, or a file that ends in .sql.
@@ -42,6 +47,8 @@ pub struct TestArgs {
     /// How they are written.
     #[arg(long, value_enum, default_value = "json")]
     format: LayoutArg,
+    #[command(flatten)]
+    config: ConfigArgs,
     /// Rows to print.
     #[arg(long, default_value_t = 5)]
     rows: usize,
@@ -78,7 +85,9 @@ pub async fn run(command: SourceCommand) -> Result<(), CommandError> {
         SourceCommand::Test(args) => {
             let text = on_large_stack(move || {
                 let layout = if args.format == LayoutArg::Csv { Layout::Csv } else { Layout::Json };
-                trial::run(&*read(&args.source)?, layout, &args.sample, args.rows)
+                let files = args.config.settings()?.enrichment.databases;
+                let databases = Databases::open(&files, EnrichmentMetrics::default()).map_err(CommandError::failed)?;
+                trial::run(&*read(&args.source)?, layout, &args.sample, args.rows, &databases)
             });
             output::print(&text.await?)
         }

@@ -14,11 +14,13 @@ use crate::cli::output::{count, printable};
 use crate::domain::activity::TIME_STAMP;
 use crate::domain::tenant::TenantId;
 use crate::domain::time_text::format_time;
+use crate::domain::trust::TrustList;
+use crate::enrich::{Databases, Enricher};
 use crate::formats::input::decompress::{ContentEncoding, Decompress};
 use crate::formats::input::{
     DEFAULT_MAX_INFLATED_BYTES, DEFAULT_MAX_RECORD_BYTES, DecodeOptions, DecodeReport, OnError, Peek, SinkClosed,
 };
-use crate::sources::{Layout, Source, decode_source, unread_keys};
+use crate::sources::{Layout, Source, decode_enriched, unread_keys};
 
 /// Paths that are named; the rest is counted.
 const MAX_PATHS: usize = 40;
@@ -27,7 +29,13 @@ const MAX_PATHS: usize = 40;
 const OF_THE_LAKE: [&str; 6] = ["day", "ingestedAt", "raw", "source", "tenantId", "userKey"];
 
 /// Maps the sample; the report is for people.
-pub(super) fn run(source: &Source, layout: Layout, sample: &Path, rows: usize) -> Result<String, CommandError> {
+pub(super) fn run(
+    source: &Source,
+    layout: Layout,
+    sample: &Path,
+    rows: usize,
+    databases: &Databases,
+) -> Result<String, CommandError> {
     let about = |error| CommandError::io(format!("cannot read {}", sample.display()), error);
     let input = || open(sample).map_err(about);
     let failed = |error: crate::formats::input::DecodeError| {
@@ -40,9 +48,10 @@ pub(super) fn run(source: &Source, layout: Layout, sample: &Path, rows: usize) -
         source: source.name().to_owned(),
         ..DecodeOptions::new(tenant, now_ms)
     };
-    let mut seen = Seen::new(source, rows);
+    let mut enricher = Enricher::new(databases, TrustList::default());
+    let mut seen = Seen::new(source, rows, enricher.columns());
     let mut sink = |batch: RecordBatch| seen.add(&batch).map_err(|_| SinkClosed);
-    let report = decode_source(input()?, layout, source, &options, &mut sink).map_err(failed)?;
+    let report = decode_enriched(input()?, layout, source, &options, Some(&mut enricher), &mut sink).map_err(failed)?;
     let unread = unread_keys(input()?, layout, source, DEFAULT_MAX_RECORD_BYTES).map_err(failed)?;
     let mut text = seen.rows;
     let _ = write!(text, "{}", seen.fill.table(report.accepted));
@@ -75,8 +84,10 @@ struct Seen {
 struct Fill(Vec<(&'static str, u64)>);
 
 impl Seen {
-    fn new(source: &Source, rows: usize) -> Self {
-        let fill = Fill(source.column_names().map(|name| (name, 0)).collect());
+    fn new(source: &Source, rows: usize, filled_too: &[&'static str]) -> Self {
+        let own: Vec<_> = source.column_names().collect();
+        let others = filled_too.iter().filter(|name| !own.contains(name));
+        let fill = Fill(own.iter().chain(others).map(|name| (*name, 0)).collect());
         Self { rows: String::new(), left: rows, number: 0, fill }
     }
 

@@ -6,6 +6,7 @@ use arrow::array::RecordBatch;
 use tokio::sync::mpsc;
 
 use super::IngestError;
+use crate::enrich::Enricher;
 use crate::formats::input::channel_reader::{BodyDigest, ChannelReader, spool};
 use crate::formats::input::decompress::{ContentEncoding, Decompress};
 use crate::formats::input::{
@@ -16,7 +17,7 @@ use crate::lake::data_files::DataFiles;
 use crate::lake::error::LakeError;
 use crate::services::own_sources::ChosenSource;
 use crate::services::room::Disk;
-use crate::sources::{Layout, decode_source};
+use crate::sources::{Layout, decode_enriched};
 
 /// Batches between the decoder and the file writer.
 pub(super) const BATCHES_AHEAD: usize = 2;
@@ -79,6 +80,7 @@ pub(super) fn decode_mapped(
     source: &ChosenSource,
     layout: Layout,
     encoding: Option<ContentEncoding>,
+    mut enricher: Enricher,
     options: &DecodeOptions,
     batches: &mpsc::Sender<RecordBatch>,
 ) -> Result<(DecodeReport, BodyDigest), IngestError> {
@@ -87,7 +89,7 @@ pub(super) fn decode_mapped(
     let mut raw = Peek::new(&mut reader).map_err(DecodeError::from)?;
     let encoding = encoding.unwrap_or_else(|| ContentEncoding::of_content(raw.head()));
     let mut input = Decompress::new(&mut raw, encoding, options.max_inflated_bytes).map_err(DecodeError::from)?;
-    let report = decode_source(&mut input, layout, &source, options, &mut sink)?;
+    let report = decode_enriched(&mut input, layout, &source, options, Some(&mut enricher), &mut sink)?;
     drop(input);
     Ok((report, reader.finish().map_err(DecodeError::from)?))
 }

@@ -44,11 +44,12 @@ impl Services {
             max_inflated_bytes: self.settings.max_body,
             ..DecodeOptions::new(request.tenant.id, now_ms)
         };
+        let enricher = self.enricher(request.tenant).await?;
         let (writer, reader) = channel(BODY_CHUNKS);
         let (sender, batches) = mpsc::channel(BATCHES_AHEAD);
         let (source, format, encoding, tmp) = (request.source, request.format, request.encoding, self.tmp.clone());
         let decoding = self.cpu.spawn_blocking(move || match source {
-            Some((source, layout)) => decode_mapped(reader, &source, layout, encoding, &options, &sender),
+            Some((source, layout)) => decode_mapped(reader, &source, layout, encoding, enricher, &options, &sender),
             None => Ok(decode(reader, format, encoding, &options, &tmp, &sender)?),
         });
         let collecting = self.cpu.spawn(collect(batches, table.data_files(), self.disk()));

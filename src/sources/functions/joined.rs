@@ -10,6 +10,8 @@ use datafusion::logical_expr::{
     ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, TypeSignature, Volatility,
 };
 
+use crate::domain::location::location_id;
+
 /// How texts are joined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Joiner {
@@ -43,10 +45,7 @@ impl Joiner {
                     Some([first, separator.unwrap_or_default(), second].concat())
                 }
                 (Self::Joined, _, first, second) => first.or(second).map(str::to_owned),
-                (Self::LocationId, None, None, None) => None,
-                (Self::LocationId, city, country, region) => {
-                    Some([city, country, region].map(Option::unwrap_or_default).join("::"))
-                }
+                (Self::LocationId, city, country, region) => location_id(city, country, region),
             };
             out.append_option(text);
         }

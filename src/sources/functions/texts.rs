@@ -1,5 +1,6 @@
 //! Functions that read one text.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
@@ -12,6 +13,7 @@ use datafusion::logical_expr::{
 };
 
 use crate::domain::country::country_code;
+use crate::sources::user_agent::{Category, UserAgent, user_agent};
 use crate::sources::values;
 
 /// Name of the function that gives the canonical address of a text, or null. What it refuses is
@@ -31,11 +33,25 @@ pub(super) enum Reader {
     FileExtension,
     /// `country_code(name)`.
     CountryCode,
+    /// `user_agent_name(text)`.
+    AgentName,
+    /// `user_agent_os(text)`.
+    AgentSystem,
+    /// `user_agent_category(text)`.
+    AgentCategory,
 }
 
 impl Reader {
-    pub(super) const ALL: [Self; 5] =
-        [Self::IpAddress, Self::EpochMs, Self::LastSegment, Self::FileExtension, Self::CountryCode];
+    pub(super) const ALL: [Self; 8] = [
+        Self::IpAddress,
+        Self::EpochMs,
+        Self::LastSegment,
+        Self::FileExtension,
+        Self::CountryCode,
+        Self::AgentName,
+        Self::AgentSystem,
+        Self::AgentCategory,
+    ];
 
     pub(super) const fn name(self) -> &'static str {
         match self {
@@ -44,6 +60,9 @@ impl Reader {
             Self::LastSegment => "last_segment",
             Self::FileExtension => "file_extension",
             Self::CountryCode => "country_code",
+            Self::AgentName => "user_agent_name",
+            Self::AgentSystem => "user_agent_os",
+            Self::AgentCategory => "user_agent_category",
         }
     }
 
@@ -77,12 +96,26 @@ impl Reader {
             Self::LastSegment => picked(texts, |text| values::last_segment(text, separators)),
             Self::FileExtension => picked(texts, values::file_extension),
             Self::CountryCode => picked(texts, country_code),
+            Self::AgentName => of_agents(texts, |agent| agent.name.as_deref()),
+            Self::AgentSystem => of_agents(texts, |agent| agent.system.as_deref()),
+            Self::AgentCategory => of_agents(texts, |agent| agent.category.map(Category::text)),
         })
     }
 }
 
 fn picked<'t, T: AsRef<str>>(texts: &'t StringArray, pick: impl Fn(&'t str) -> Option<T>) -> ArrayRef {
     Arc::new(texts.iter().map(|text| text.and_then(&pick)).collect::<StringArray>())
+}
+
+/// What the agents of texts tell. Within a batch each text is looked up once.
+fn of_agents(texts: &StringArray, pick: impl Fn(&UserAgent) -> Option<&str>) -> ArrayRef {
+    let mut known: HashMap<&str, Arc<UserAgent>> = HashMap::new();
+    let mut out = StringBuilder::with_capacity(texts.len(), texts.len() * 8);
+    for text in texts {
+        let agent = text.map(|text| &**known.entry(text).or_insert_with(|| user_agent(text)));
+        out.append_option(agent.and_then(&pick));
+    }
+    Arc::new(out.finish())
 }
 
 /// A reader as the engine calls it.

@@ -55,7 +55,7 @@ pub(super) fn filled(rows: &[Map<String, Value>], name: &str) -> String {
 }
 
 /// Columns whose fill rate the page of the source tells.
-const TOLD: [&str; 19] = [
+const TOLD: [&str; 21] = [
     "actionName",
     "serviceName",
     "activityId",
@@ -64,6 +64,8 @@ const TOLD: [&str; 19] = [
     "profile",
     "sourceIP",
     "clientName",
+    "clientOS",
+    "clientCategory",
     "url",
     "targetId",
     "targetType",

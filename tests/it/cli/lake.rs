@@ -30,7 +30,12 @@ pub(super) struct Ran {
 /// The executable, free of the settings of whoever runs the tests.
 pub(super) fn anomalake(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_anomalake"));
-    command.args(arguments).env_remove("ANOMALAKE_DATA_DIR").env_remove("RUST_LOG").kill_on_drop(true);
+    command
+        .args(arguments)
+        .env_remove("ANOMALAKE_DATA_DIR")
+        .env_remove("ANOMALAKE_CONFIG")
+        .env_remove("RUST_LOG")
+        .kill_on_drop(true);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }

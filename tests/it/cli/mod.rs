@@ -9,6 +9,7 @@ mod export;
 mod exports;
 mod ingest;
 mod lake;
+mod networks;
 mod source;
 mod sql;
 mod tenant;

@@ -34,8 +34,7 @@ fn ms(event: &Value) -> i64 {
 
 /// Cells of an activity that tell events apart well.
 fn cells_of_event(event: &Value) -> Vec<String> {
-    let (agent, parameters) = (text(event, "userAgent"), &event["requestParameters"]);
-    let product = agent.trim_matches(['[', ']']).split(' ').next().unwrap().split('/').next().unwrap();
+    let parameters = &event["requestParameters"];
     let address = text(event, "sourceIPAddress").parse::<IpAddr>().map(|address| address.to_string());
     let transferred = |key: &str| event["additionalEventData"][key].as_i64().unwrap_or_default().to_string();
     let owned = |text: &str| text.to_owned();
@@ -43,7 +42,6 @@ fn cells_of_event(event: &Value) -> Vec<String> {
         ms(event).to_string(),
         owned(text(event, "eventName")),
         owned(text(event, "eventSource").split('.').next().unwrap()),
-        if product == "Mozilla" { String::new() } else { owned(product) },
         address.unwrap_or_default(),
         owned(text(&event["resources"][0], "ARN")),
         owned(text(&event["resources"][0], "type")),
@@ -60,7 +58,6 @@ fn cells_of_export(answer: &Answer) -> Vec<Vec<String>> {
         "timeStamp",
         "actionName",
         "serviceName",
-        "clientName",
         "sourceIP",
         "targetId",
         "targetType",
@@ -110,6 +107,11 @@ async fn a_real_trail_loads_without_a_lost_record() {
     let all = tenant.everything().await;
     let stored = counted(cells_of_export(&tenant.activities(all).await));
     assert!(stored == counted(lines.iter().map(cells_of_event)), "every event is there as it was");
+    let names = counted(tenant.activities(all).await.column("clientName"));
+    for (in_agent, name) in [("Terraform/", "Terraform"), ("Boto3/", "Boto3"), ("Firefox/", "Firefox")] {
+        let events = lines.iter().filter(|event| text(event, "userAgent").contains(in_agent)).count();
+        assert_eq!((events > 0, names.get(name)), (true, Some(&events)), "{name}");
+    }
     let window = window_of(&lines.iter().collect::<Vec<_>>());
     let of_source = tenant
         .anomaly(

@@ -2,6 +2,7 @@
 
 pub(crate) mod api;
 pub(crate) mod contract;
+pub(crate) mod mmdb;
 pub(crate) mod process;
 pub(crate) mod records;
 pub(crate) mod seeded;
