@@ -74,13 +74,16 @@ pub(super) struct Columns<'a> {
     constants: Texts,
 }
 
+/// Name of a column, and its text for a thing.
+type TextOf<T> = (&'static str, fn(&T) -> String);
+
 /// Dictionaries by name of the column.
 #[derive(Debug)]
 struct Texts(Vec<(&'static str, ArrayRef)>);
 
 impl Texts {
-    fn of<T>(things: &[T], columns: &[(&'static str, fn(&T) -> String)]) -> Self {
-        let text = |(name, text): &(&'static str, fn(&T) -> String)| {
+    fn of<T>(things: &[T], columns: &[TextOf<T>]) -> Self {
+        let text = |(name, text): &TextOf<T>| {
             let values: StringArray = things.iter().map(|thing| Some(text(thing))).collect();
             (*name, Arc::new(values) as ArrayRef)
         };

@@ -38,32 +38,29 @@ pub(super) struct Source {
 
 /// Place and network of an event: those of its origin, or for a fresh one those of its number; mostly near home.
 pub(super) fn source_of(event: &Event, accounts: &Accounts, world: &World) -> Source {
-    match accounts.origins.get(event.origin as usize) {
-        Some(origin) => Source { place: origin.place, network: origin.network },
-        None => {
-            let mut random = Random::of_part(u64::from(event.origin), &[]);
-            let home = accounts.all[event.account as usize].home;
-            let place = if random.chance(0.9) { home } else { any_place(world, &mut random) };
-            Source { place, network: any_network(&mut random) }
-        }
+    if let Some(origin) = accounts.origins.get(event.origin as usize) {
+        return Source { place: origin.place, network: origin.network };
     }
+    let mut random = Random::of_part(u64::from(event.origin), &[]);
+    let home = accounts.all[event.account as usize].home;
+    let place = if random.chance(0.9) { home } else { any_place(world, &mut random) };
+    Source { place, network: any_network(&mut random) }
 }
 
 /// Writes an origin's address over `text`.
 pub(super) fn write_address(origin: u32, accounts: &Accounts, text: &mut String) {
     text.clear();
-    match accounts.origins.get(origin as usize) {
-        Some(origin) => text.push_str(&origin.address),
-        None => {
-            text.push_str("2001:db8:");
-            let bits = mix(u64::from(origin));
-            for (separator, group) in [(":", bits >> 48), (":", bits >> 32 & 0xffff), ("::", bits >> 16 & 0xffff)] {
-                push_hex(text, group);
-                text.push_str(separator);
-            }
-            push_hex(text, bits & 0xffff);
-        }
+    if let Some(origin) = accounts.origins.get(origin as usize) {
+        text.push_str(&origin.address);
+        return;
     }
+    text.push_str("2001:db8:");
+    let bits = mix(u64::from(origin));
+    for (group, separator) in [(bits >> 48, ":"), (bits >> 32 & 0xffff, ":"), (bits >> 16 & 0xffff, "::")] {
+        push_hex(text, group);
+        text.push_str(separator);
+    }
+    push_hex(text, bits & 0xffff);
 }
 
 /// Hexadecimal digits of a number, without leading zeros.

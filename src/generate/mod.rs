@@ -256,7 +256,6 @@ impl Company {
     }
 
     /// The rows of a part in the order of their delivery, and what is known of them.
-    #[must_use]
     pub fn part(&self, part: &Part) -> (impl Iterator<Item = RecordBatch> + Send + use<'_>, PartFacts) {
         let PartEvents { events, tallies, repeats, late } = self.part_events(part);
         let facts = PartFacts { rows: events.len() as u64, repeats, late, tallies };

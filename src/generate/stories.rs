@@ -102,7 +102,8 @@ pub(super) fn two_countries(ground: &Ground<'_>) -> Told {
     }
     let loot = ["MailItemsAccessed", "MailItemsAccessed", "MailItemsAccessed", "AttachmentDownloaded"];
     for _ in 0..60 {
-        let action = world.action(MAIL_SERVICE, *random.pick(&loot));
+        let name = *random.pick(&loot);
+        let action = world.action(MAIL_SERVICE, name);
         events.push(act(TRAVELLER, at, (action, PRIVATE_COMPUTER, far), &mut random));
         at += random.between(4_000, 30_000);
     }
