@@ -11,6 +11,7 @@ pub mod demo;
 pub mod error;
 pub mod export;
 pub mod exports;
+pub mod generate;
 pub mod ingest;
 pub mod lake;
 pub mod output;
@@ -91,6 +92,8 @@ pub enum Command {
     /// A file is stored whole or not at all, and it is durable when its summary line is printed. The
     /// same content is not loaded twice within 7 days unless --again says so.
     Ingest(ingest::IngestArgs),
+    /// Generate realistic activities as files, with planted anomalies whose truth is written beside them.
+    Generate(generate::GenerateArgs),
     /// List, show and try out sources: how the logs of other products become activities.
     #[command(subcommand)]
     Source(source::SourceCommand),
@@ -159,6 +162,7 @@ async fn execute(cli: Cli, from_environment: bool) -> Result<(), CommandError> {
         Command::User(command) => user::run(&data_dir()?, command).await,
         Command::Token(command) => token::run(&data_dir()?, command).await,
         Command::Source(command) => source::run(command.clone()).await,
+        Command::Generate(args) => generate::run(args).await,
         Command::Ingest(args) => ingest::run(&data_dir()?, args).await,
         Command::Anomaly(command) => anomaly::run(&data_dir()?, command).await,
         Command::Export(args) => export::run(&data_dir()?, args).await,

@@ -1,26 +1,48 @@
-//! Realistic activities out of a seed: a small company with its people, services, places and days, and
-//! two stories planted in it whose truth is known.
+//! Realistic activities out of a seed: a company with its people, services, places and days, and what is planted in them
+//! so that the truth is known.
 //!
-//! The data is a function of seed, size and end time. It is made person by person and day by day, so
-//! that it can be streamed; each part has a random stream of its own.
+//! The data is a function of the [`Plan`] and of nothing else. It is made in parts, each a part of a day as it is
+//! delivered, with random streams of its own; so parts can be made in any order and beside each other. A part is first a
+//! list of small numbered events, which are sorted by delivery, and then batches of columns: no row ever has texts of its own.
+//!
+//! Shapes of [`Profile::Workload`], a judgement built on published measurements of such logs: rows of a person on an active
+//! day are log-normal; a hundredth of the accounts are services that make half of the rows; actions follow Zipf's law with
+//! an own mix for each account; addresses are shared, and most are seen once; nearly all files are seen once or twice; rows
+//! come late, come again, and once a whole day comes again.
 
+mod accounts;
+mod columns;
 mod days;
-mod person;
+mod event;
+mod plants;
 mod random;
-mod record;
+mod schedule;
 mod stories;
+mod truth;
 mod world;
+mod write;
 
-use std::io;
+use std::collections::HashMap;
+use std::ops::Range;
 
+use arrow::record_batch::RecordBatch;
 use bytes::Bytes;
 
-use crate::domain::day::DAY_MS;
-use person::Person;
-use random::Random;
+use crate::domain::time_text::format_time;
+use crate::formats::EncodeError;
+use crate::formats::output::ExportFormat;
+use accounts::Accounts;
+use columns::Columns;
+use days::{PartEvents, Tally};
+use event::{Event, write_address};
+use plants::{Choice, Ground, Plants, Truth};
+use schedule::{Hours, Slot};
+use world::{World, whole};
 
-pub use record::Record;
+pub use columns::schema;
 pub use stories::Story;
+pub use truth::{PlanFacts, PlantedAnomaly, TruthFile};
+pub use write::{FileFormat, TRUTH_FILE, WriteError, write_files};
 
 /// What to generate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,167 +51,332 @@ pub struct Plan {
     pub seed: u64,
     /// Accounts, service accounts among them; at least 10.
     pub users: usize,
-    /// Days before `end_ms` that the data covers; at least 7.
+    /// Days before `end_ms` that the data covers; at least 1, and 7 for the demo.
     pub days: i64,
     /// First moment after the data, ms since epoch.
     pub end_ms: i64,
+    /// Rows in all, planted and repeated ones among them; none is as many as so many accounts make in so many days.
+    pub rows: Option<u64>,
+    /// What the company is like.
+    pub profile: Profile,
+}
+
+/// What a company is like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Profile {
+    /// A busy tenant with all its dirt, and planted anomalies.
+    Workload,
+    /// A small company without dirt, and the two stories of the demo.
+    Demo,
+}
+
+/// Numbers of a profile.
+#[derive(Debug)]
+struct Shape {
+    /// Share of people who are active on a work day, and at a weekend.
+    active: (f64, f64),
+    /// Sigma of the logarithm of a person's rows on an active day.
+    daily_sigma: f64,
+    /// Most of them, as a multiple of their median.
+    daily_most: f64,
+    /// Their mean when the number of rows is not given.
+    daily_mean: f64,
+    /// Share of the rows that service accounts make.
+    service_share: f64,
+    /// Share of what people, and what service accounts do that fails.
+    failures: (f64, f64),
+    /// Active days that have a session from a new address; those that have one activity from an address never seen again.
+    new_address: f64,
+    one_off_address: f64,
+    late_by_hours: f64,
+    late_by_days: f64,
+    /// Share of rows that come again; and on the day that is replayed.
+    repeats: f64,
+    replayed: f64,
+    /// Share of the minutes in which a burst begins.
+    bursts: f64,
+}
+
+static WORKLOAD: Shape = Shape {
+    active: (0.6, 0.08),
+    daily_sigma: 2.0,
+    // e^7: beyond it a single person would be a tenant of their own.
+    daily_most: 1_096.6,
+    daily_mean: 200.0,
+    service_share: 0.55,
+    failures: (0.03, 0.1),
+    new_address: 0.05,
+    one_off_address: 0.3,
+    late_by_hours: 0.01,
+    late_by_days: 0.001,
+    repeats: 0.05,
+    replayed: 0.44,
+    bursts: 1e-4,
+};
+
+static DEMO: Shape = Shape {
+    active: (0.62, 0.08),
+    daily_sigma: 0.9,
+    daily_most: 30.0,
+    daily_mean: 88.0,
+    service_share: 0.4,
+    failures: (0.01, 0.0),
+    new_address: 0.0,
+    one_off_address: 0.0,
+    late_by_hours: 0.0,
+    late_by_days: 0.0,
+    repeats: 0.0,
+    replayed: 0.0,
+    bursts: 0.0,
+};
+
+impl Profile {
+    fn shape(self) -> &'static Shape {
+        match self {
+            Self::Workload => &WORKLOAD,
+            Self::Demo => &DEMO,
+        }
+    }
+}
+
+impl Plan {
+    /// Rows that so many accounts make in so many days.
+    #[expect(clippy::cast_precision_loss, clippy::cast_sign_loss, reason = "an estimate of a volume")]
+    fn natural_rows(&self) -> u64 {
+        let shape = self.profile.shape();
+        let active = (5.0 * shape.active.0 + 2.0 * shape.active.1) / 7.0;
+        let by_people = self.users as f64 * self.days as f64 * active * shape.daily_mean;
+        whole(by_people / (1.0 - shape.service_share)).max(1) as u64
+    }
+}
+
+/// Some rows of one day's delivery: a file of their own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Part {
+    slot: usize,
+    number: u64,
+    of: u64,
+    /// First moment of the delivery's day, ms since epoch.
+    pub day_ms: i64,
+    /// Its rows.
+    pub rows: u64,
+}
+
+impl Part {
+    /// Number of the part within its day, where the day has several.
+    #[must_use]
+    pub fn of_several(&self) -> Option<u64> {
+        (self.of > 1).then_some(self.number)
+    }
+}
+
+/// What is known of a part once it is made; facts of all parts make the truth.
+#[derive(Debug, Clone, Default)]
+pub struct PartFacts {
+    rows: u64,
+    repeats: u64,
+    late: (u64, u64),
+    tallies: Vec<Tally>,
 }
 
 /// A company whose activities can be made.
 #[derive(Debug)]
 pub struct Company {
     plan: Plan,
-    people: Vec<Person>,
-    insider: (Story, Vec<Record>),
-    two_countries: (Story, Vec<Record>),
+    rows: u64,
+    world: World,
+    accounts: Accounts,
+    slots: Vec<Slot>,
+    hours: Hours,
+    long_nights: Hours,
+    truths: Vec<Truth>,
+    /// The truth of an account, by its number.
+    watched: HashMap<usize, usize>,
+    planted: Vec<Event>,
+    away: HashMap<usize, Range<i64>>,
+    swaps: HashMap<usize, (usize, i64)>,
 }
 
-/// Whom the stories are about, by position.
-const INSIDER: usize = 3;
-const TRAVELLER: usize = 8;
-
 impl Company {
-    /// Draws the company and plants its stories.
+    /// Draws the company and plants what is to be found in it.
     #[must_use]
     pub fn new(plan: Plan) -> Self {
-        let plan = Plan { users: plan.users.max(10), days: plan.days.max(7), ..plan };
-        let people = person::people(plan.seed, plan.users);
-        let insider = stories::insider(&people[INSIDER], plan.end_ms, &mut Random::of_part(plan.seed, &[2, 0]));
-        let two_countries =
-            stories::two_countries(&people[TRAVELLER], plan.end_ms, &mut Random::of_part(plan.seed, &[2, 1]));
-        Self { plan, people, insider, two_countries }
-    }
-
-    /// The insider who downloads files through a night and is not seen again.
-    #[must_use]
-    pub const fn insider(&self) -> &Story {
-        &self.insider.0
-    }
-
-    /// The account that is used from two countries within an hour.
-    #[must_use]
-    pub const fn two_countries(&self) -> &Story {
-        &self.two_countries.0
-    }
-
-    /// All activities, day by day, not sorted within a day.
-    pub fn activities(&self) -> impl Iterator<Item = Record> + Send + '_ {
-        let Plan { seed, days, end_ms, .. } = self.plan;
-        let first_ms = end_ms - days * DAY_MS;
-        // A day more on each side: local days begin and end at other moments than those of UTC.
-        let range = first_ms.div_euclid(DAY_MS) - 1..=end_ms.div_euclid(DAY_MS) + 1;
-        let ordinary = range
-            .flat_map(move |day| (0..self.people.len()).map(move |index| (day, index)))
-            .flat_map(move |(day, index)| {
-                let mut random = Random::of_part(seed, &[3, index as u64, day.unsigned_abs()]);
-                let records = days::ordinary_day(&self.people[index], day, &mut random);
-                records.into_iter().filter(move |record| self.is_ordinary(index, record.time_stamp))
-            })
-            .filter(move |record| (first_ms..end_ms).contains(&record.time_stamp));
-        ordinary.chain(self.insider.1.iter().cloned()).chain(self.two_countries.1.iter().cloned())
-    }
-
-    /// All activities as NDJSON, in chunks of about 256 KiB.
-    pub fn ndjson(&self) -> impl Iterator<Item = io::Result<Bytes>> + Send + '_ {
-        const CHUNK_BYTES: usize = 256 * 1024;
-        let mut activities = self.activities().peekable();
-        std::iter::from_fn(move || {
-            activities.peek()?;
-            let mut chunk = Vec::with_capacity(CHUNK_BYTES + 4096);
-            while chunk.len() < CHUNK_BYTES
-                && let Some(record) = activities.next()
-            {
-                if let Err(error) = serde_json::to_writer(&mut chunk, &record) {
-                    return Some(Err(error.into()));
-                }
-                chunk.push(b'\n');
+        let least_days = if plan.profile == Profile::Demo { 7 } else { 1 };
+        let plan = Plan { users: plan.users.max(10), days: plan.days.max(least_days), ..plan };
+        let world = World::new();
+        let mut accounts = Accounts::new(&plan, &world);
+        if plan.profile == Profile::Demo {
+            accounts.origins.push(stories::far_origin());
+        }
+        let wanted = plan.rows.unwrap_or_else(|| plan.natural_rows());
+        let plants = Plants::new(&Ground { plan: &plan, world: &world, accounts: &accounts }, wanted);
+        let mut planted = plants.events;
+        let times: Vec<i64> = planted.iter().map(|event| event.time_ms).collect();
+        let rows = wanted.max(planted.len() as u64);
+        let slots = schedule::slots(&plan, rows, &times);
+        for slot in &slots {
+            for event in &mut planted[slot.planted.clone()] {
+                event.arrival_ms = u32::try_from(event.time_ms - slot.start_ms).unwrap_or(0);
             }
-            Some(Ok(chunk.into()))
+        }
+        let watched = plants.truths.iter().enumerate().map(|(truth, known)| (known.account, truth)).collect();
+        Self {
+            plan,
+            rows,
+            world,
+            accounts,
+            slots,
+            hours: Hours::new(0.1),
+            long_nights: Hours::new(0.05),
+            truths: plants.truths,
+            watched,
+            planted,
+            away: plants.away,
+            swaps: plants.swaps,
+        }
+    }
+
+    /// All rows there will be.
+    #[must_use]
+    pub const fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// The parts by day; a day without rows has none.
+    pub fn parts(&self) -> impl Iterator<Item = Part> + Send + '_ {
+        self.slots.iter().flat_map(|slot| {
+            let of = slot.parts();
+            let sizes = [slot.people + slot.services, slot.repeats, slot.planted.len() as u64];
+            let part = move |number: u64| {
+                let rows = sizes.iter().map(|total| schedule::slice(*total, number, of)).map(|r| r.end - r.start).sum();
+                Part { slot: slot.index, number, of, day_ms: slot.start_ms, rows }
+            };
+            (0..of).map(part).filter(|part| part.rows > 0)
         })
     }
 
-    /// Whether an ordinary activity may stand beside the stories.
-    fn is_ordinary(&self, index: usize, time_stamp: i64) -> bool {
-        match index {
-            INSIDER => time_stamp < self.insider.0.from_ms,
-            TRAVELLER => !(self.two_countries.0.from_ms..self.two_countries.0.to_ms).contains(&time_stamp),
-            _ => true,
+    /// The rows of a part in the order of their delivery, and what is known of them.
+    pub fn part(&self, part: &Part) -> (impl Iterator<Item = RecordBatch> + Send + use<'_>, PartFacts) {
+        let PartEvents { events, tallies, repeats, late } = self.part_events(part);
+        let facts = PartFacts { rows: events.len() as u64, repeats, late, tallies };
+        let columns = Columns::new(&self.accounts, &self.world);
+        let mut begin = 0;
+        let batches = std::iter::from_fn(move || {
+            let end = events.len().min(begin + columns::BATCH_ROWS);
+            let batch = (begin < end).then(|| columns.batch(&events[begin..end]));
+            begin = end;
+            batch
+        });
+        (batches, facts)
+    }
+
+    /// All rows, part by part.
+    pub fn batches(&self) -> impl Iterator<Item = RecordBatch> + Send + '_ {
+        self.parts().flat_map(|part| self.part(&part).0)
+    }
+
+    /// All rows as NDJSON, in chunks of some hundred KiB.
+    pub fn ndjson(&self) -> impl Iterator<Item = Result<Bytes, EncodeError>> + Send + '_ {
+        self.batches().map(|batch| {
+            let mut encoder = ExportFormat::Ndjson.encoder_for(&schema())?;
+            let mut chunk = Vec::new();
+            encoder.begin(&mut chunk)?;
+            encoder.encode(&batch, 0, &mut chunk, usize::MAX)?;
+            encoder.finish(&mut chunk)?;
+            Ok(chunk.into())
+        })
+    }
+
+    /// The truth about the data, out of the facts of all its parts.
+    #[must_use]
+    pub fn truth(&self, facts: &[PartFacts]) -> TruthFile {
+        let tally = |truth: usize| {
+            let tallies = facts.iter().filter_map(|facts| facts.tallies.get(truth));
+            tallies.fold((0, 0), |(rows, activities), tally| (rows + tally.rows, activities + tally.activities))
+        };
+        let anomalies = self.truths.iter().enumerate().map(|(number, truth)| {
+            let (rows, activities) = tally(number);
+            PlantedAnomaly {
+                kind: truth.kind.to_owned(),
+                user: self.accounts.all[truth.account].name.clone(),
+                from: format_time(truth.from_ms),
+                to: format_time(truth.to_ms),
+                condition: self.condition(truth.of),
+                rows,
+                activities,
+            }
+        });
+        TruthFile {
+            plan: PlanFacts {
+                users: self.plan.users,
+                days: self.plan.days,
+                seed: self.plan.seed,
+                end: format_time(self.plan.end_ms),
+            },
+            rows: facts.iter().map(|facts| facts.rows).sum(),
+            repeats: facts.iter().map(|facts| facts.repeats).sum(),
+            late_by_hours: facts.iter().map(|facts| facts.late.0).sum(),
+            late_by_days: facts.iter().map(|facts| facts.late.1).sum(),
+            anomalies: anomalies.collect(),
+        }
+    }
+
+    /// The stories of the demo: the insider who downloads files through a night and is not seen again, and the account that
+    /// is used from two countries within an hour. Another profile has none.
+    #[must_use]
+    pub fn stories(&self) -> Option<(Story, Story)> {
+        let story = |kind: &str| {
+            let truth = self.truths.iter().find(|truth| truth.kind == kind)?;
+            let own = |event: &&Event| Truth { of: Choice::All, ..truth.clone() }.holds(event);
+            Some(Story {
+                user: self.accounts.all[truth.account].name.clone(),
+                from_ms: truth.from_ms,
+                to_ms: truth.to_ms,
+                activities: self.planted.iter().filter(own).count() as u64,
+                suspicious: self.planted.iter().filter(|event| truth.holds(event)).count() as u64,
+            })
+        };
+        Some((story("insider")?, story("two-countries")?))
+    }
+
+    fn condition(&self, choice: Choice) -> Option<String> {
+        match choice {
+            Choice::All => None,
+            Choice::Origin(origin) => {
+                let mut address = String::new();
+                write_address(origin, &self.accounts, &mut address);
+                Some(format!("sourceIP = '{address}'"))
+            }
+            Choice::Device(device) => {
+                Some(format!("clientName = '{}'", self.world.devices[usize::from(device)].client))
+            }
+            Choice::Action(action) => Some(format!("actionName = '{}'", self.world.actions[usize::from(action)].name)),
+        }
+    }
+
+    fn truth_of(&self, event: &Event) -> Option<usize> {
+        let truth = *self.watched.get(&(event.account as usize))?;
+        self.truths[truth].holds(event).then_some(truth)
+    }
+
+    /// Whether an account does nothing ordinary on a day.
+    fn is_away(&self, account: usize, slot: &Slot) -> bool {
+        self.away.get(&account).is_some_and(|away| away.start < slot.end_ms() && away.end > slot.start_ms)
+    }
+
+    /// Whether an account has days of planted rows alone, which no late row may touch.
+    fn is_planted(&self, account: u32) -> bool {
+        self.away.contains_key(&(account as usize))
+    }
+
+    /// The account whose ways this one has on a day: its own, but for those that swapped.
+    fn behaviour(&self, account: usize, slot: &Slot) -> usize {
+        match self.swaps.get(&account) {
+            Some((other, from_ms)) if slot.start_ms >= *from_ms => *other,
+            _ => account,
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::{BTreeMap, BTreeSet, HashSet};
-
-    use super::*;
-
-    const END_MS: i64 = 1_795_312_800_000;
-
-    fn company(seed: u64) -> Company {
-        Company::new(Plan { seed, users: 50, days: 15, end_ms: END_MS })
-    }
-
-    #[test]
-    fn the_same_plan_gives_the_same_bytes() {
-        let bytes = |seed| company(seed).ndjson().map(|chunk| chunk.unwrap()).collect::<Vec<_>>().concat();
-        let first = bytes(7);
-        assert!(first == bytes(7));
-        assert!(first != bytes(8));
-        assert_eq!(String::from_utf8(first).unwrap().lines().count(), company(7).activities().count());
-    }
-
-    #[test]
-    fn the_size_and_shape_are_realistic() {
-        for seed in 1..4 {
-            let records: Vec<_> = company(seed).activities().collect();
-            assert!((40_000..65_000).contains(&records.len()), "{}", records.len());
-            let from_ms = END_MS - 15 * DAY_MS;
-            assert!(records.iter().all(|record| (from_ms..END_MS).contains(&record.time_stamp)));
-            let users: BTreeSet<_> = records.iter().map(|record| &record.user).collect();
-            assert!((45..=50).contains(&users.len()), "{}", users.len());
-            let ids: HashSet<_> = records.iter().map(|record| &record.activity_id).collect();
-            assert_eq!(ids.len(), records.len());
-            let mut services = BTreeMap::<_, usize>::new();
-            for record in &records {
-                *services.entry(record.service_name).or_default() += 1;
-            }
-            assert!(services.len() >= 5 && services.values().all(|n| *n > 500), "{services:?}");
-            let by_service_accounts = records.iter().filter(|record| record.user.starts_with("svc-")).count();
-            let share = by_service_accounts * 100 / records.len();
-            assert!((30..=60).contains(&share), "{share} %");
-        }
-    }
-
-    #[test]
-    fn the_planted_truth_holds_at_any_hour_of_the_day() {
-        for hour in [0, 5, 11, 16, 22] {
-            let end_ms = END_MS + hour * 3_600_000;
-            let company = Company::new(Plan { seed: 7, users: 50, days: 15, end_ms });
-            let records: Vec<_> = company.activities().collect();
-            for story in [company.insider(), company.two_countries()] {
-                let window = story.from_ms..story.to_ms;
-                let own: Vec<_> = records.iter().filter(|r| r.user == story.user).collect();
-                let inside = own.iter().filter(|r| window.contains(&r.time_stamp)).count();
-                assert_eq!(inside as u64, story.activities, "{story:?}");
-                assert!(story.to_ms <= end_ms && story.from_ms > end_ms - 7 * DAY_MS, "{story:?}");
-            }
-            let insider = company.insider();
-            assert!((1_150..=1_250).contains(&insider.suspicious));
-            let own = records.iter().filter(|r| r.user == insider.user);
-            assert!(own.clone().all(|r| r.time_stamp < insider.to_ms));
-            assert!(own.clone().any(|r| r.time_stamp < insider.from_ms));
-            let downloads = own.filter(|r| r.time_stamp >= insider.from_ms && r.action_name == "FILE_DOWNLOAD");
-            assert_eq!(downloads.count() as u64, insider.suspicious);
-
-            let story = company.two_countries();
-            let own =
-                records.iter().filter(|r| r.user == story.user && (story.from_ms..story.to_ms).contains(&r.time_stamp));
-            let (far, near): (Vec<_>, Vec<_>) = own.partition(|r| r.country == "SG");
-            assert_eq!(far.len() as u64, story.suspicious);
-            let last_near = near.iter().map(|r| r.time_stamp).max().unwrap();
-            let first_far = far.iter().map(|r| r.time_stamp).min().unwrap();
-            assert!((0..3_600_000).contains(&(first_far - last_near)));
-        }
-    }
-}
+mod tests;

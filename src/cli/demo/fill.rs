@@ -20,7 +20,7 @@ use crate::cli::stream::received;
 use crate::domain::clock::{Clock, SystemClock};
 use crate::domain::principal::Role;
 use crate::domain::tenant::TenantId;
-use crate::generate::{Company, Plan, Story};
+use crate::generate::{Company, Plan, Profile, Story};
 
 /// The demo's tenant.
 const TENANT: i64 = 5618;
@@ -64,10 +64,13 @@ pub(super) async fn fill(client: &Client) -> Result<Made, CommandError> {
     let set = SetTenant { anomalous_activity: Some(true), availability_delay_ms: Some(0), ..SetTenant::default() };
     let _: TenantModel = client.json(Method::PATCH, &format!("/control/tenants/{tenant}"), None, Some(&set)).await?;
 
-    let plan = Plan { seed: SEED, users: 50, days: 15, end_ms: SystemClock.now_ms() };
+    let end_ms = SystemClock.now_ms();
+    let plan = Plan { seed: SEED, users: 50, days: 15, end_ms, rows: None, profile: Profile::Demo };
     eprintln!("making {} days of a company with {} accounts …", plan.days, plan.users);
     let company = Company::new(plan);
-    let (insider, two_countries) = (company.insider().clone(), company.two_countries().clone());
+    let Some((insider, two_countries)) = company.stories() else {
+        return Err(CommandError::failed_text("the demo's stories are missing, a fault of this program"));
+    };
     let activities = ingest(client, tenant, company).await?;
 
     let password = random_password()?;
@@ -128,7 +131,7 @@ async fn ingest(client: &Client, tenant: TenantId, company: Company) -> Result<u
     let (sender, chunks) = mpsc::channel(4);
     let making = tokio::task::spawn_blocking(move || {
         for chunk in company.ndjson() {
-            if sender.blocking_send(chunk).is_err() {
+            if sender.blocking_send(chunk.map_err(std::io::Error::other)).is_err() {
                 // The answer is there already, and it says why.
                 return;
             }

@@ -7,6 +7,7 @@ mod check;
 mod demo;
 mod export;
 mod exports;
+mod generate;
 mod ingest;
 mod lake;
 mod networks;

@@ -6,6 +6,7 @@ mod duckdb;
 mod leaving;
 mod limits;
 mod run_sql;
+mod suite;
 
 use serde_json::{Value, json};
 
