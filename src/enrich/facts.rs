@@ -106,10 +106,6 @@ mod tests {
         Facts::of(&serde_json::from_str(json).unwrap())
     }
 
-    fn owned(text: &str) -> Option<String> {
-        Some(text.to_owned())
-    }
-
     #[test]
     fn letter_case_and_commas_are_those_of_the_wire() {
         let found = facts(
@@ -119,23 +115,26 @@ mod tests {
                 "organization":"A100 ROW GmbH","isp":"Amazon"}"#,
         );
         let place = Place {
-            city: owned("frankfurt am main"),
-            country: owned("DE"),
-            region: owned("he"),
-            region_name: owned("hesse"),
+            city: text(Some("frankfurt am main")),
+            country: country("DE"),
+            region: text(Some("he")),
+            region_name: text(Some("hesse")),
         };
-        let network =
-            Network { asn: Some(16509), asn_name: owned("amazon.com inc."), organization: owned("a100 row gmbh") };
+        let network = Network {
+            asn: Some(16509),
+            asn_name: text(Some("amazon.com inc.")),
+            organization: text(Some("a100 row gmbh")),
+        };
         assert_eq!(found, Facts { place: Some(place), network: Some(network) });
     }
 
     #[test]
     fn what_stands_in_for_what_is_missing() {
         let found = facts(r#"{"city":{"names":{"en":"X"}},"subdivisions":[{"names":{"en":"Hesse"}}]}"#);
-        assert_eq!(found.place.unwrap().region, owned("hesse"));
+        assert_eq!(found.place.unwrap().region, text(Some("hesse")));
         let network = |json| facts(json).network.unwrap();
-        assert_eq!(network(r#"{"autonomous_system_organization":"A, B"}"#).organization, owned("a b"));
-        assert_eq!(network(r#"{"traits":{"isp":"P","autonomous_system_number":5}}"#).organization, owned("p"));
+        assert_eq!(network(r#"{"autonomous_system_organization":"A, B"}"#).organization, text(Some("a b")));
+        assert_eq!(network(r#"{"traits":{"isp":"P","autonomous_system_number":5}}"#).organization, text(Some("p")));
         for nothing in [
             r#"{"country":{"iso_code":"ZZ"}}"#,
             r#"{"country_code":"--"}"#,
@@ -155,7 +154,7 @@ mod tests {
         found.add(facts(r#"{"autonomous_system_number":1,"autonomous_system_organization":"One"}"#));
         found.add(facts(r#"{"autonomous_system_number":2,"autonomous_system_organization":"Two","isp":"Two"}"#));
         assert_eq!(found.place.unwrap().city, None);
-        let one = Network { asn: Some(1), asn_name: owned("one"), organization: owned("one") };
+        let one = Network { asn: Some(1), asn_name: text(Some("one")), organization: text(Some("one")) };
         assert_eq!(found.network, Some(one));
     }
 }

@@ -27,9 +27,12 @@ pub enum NetworksCommand {
     #[command(after_help = "The most specific network decides; any network decides before its autonomous system.
 
 Examples:
-  anomalake tenant networks add 5618 203.0.113.0/24 2001:db8:7::/48 --reason \"Head office\"
-  anomalake tenant networks add 5618 AS64500 --entity \"Acme IT\" --reason \"Our provider\"
-  anomalake tenant networks add 5618 203.0.113.64/26 --untrusted --reason Guests")]
+  anomalake tenant networks add 5618 203.0.113.0/24 2001:db8:7::/48 \\
+    --reason \"Head office\"
+  anomalake tenant networks add 5618 AS64500 --entity \"Acme IT\" \\
+    --reason \"Our provider\"
+  anomalake tenant networks add 5618 203.0.113.64/26 \\
+    --untrusted --reason Guests")]
     Add(AddArgs),
     /// Remove networks.
     #[command(after_help = "Example:
@@ -48,7 +51,7 @@ Examples:
 pub struct AddArgs {
     /// Number of the tenant.
     id: TenantId,
-    /// Networks: 203.0.113.0/24, 2001:db8:7::/48, a single address, or an autonomous system, AS64500.
+    /// Networks: `203.0.113.0/24`, `2001:db8:7::/48`, a single address, or an autonomous system, `AS64500`.
     #[arg(required = true, value_name = "NETWORK")]
     networks: Vec<SourceNetwork>,
     /// Who trusts them, the column trustEntity; the tenant's name when absent.

@@ -47,7 +47,7 @@ impl Mmdb {
         let offset = self.record(record);
         let mut node = 0;
         for place in 0..length {
-            let side = usize::from(bits >> (127 - place) & 1 == 1);
+            let side = usize::from((bits >> (127 - place)) & 1 == 1);
             if place + 1 == length {
                 self.nodes[node][side] = Next::Record(offset);
                 return self;
@@ -121,13 +121,14 @@ fn write(value: &Value, out: &mut Vec<u8>) {
             head(TEXT, text.len(), out);
             out.extend_from_slice(text.as_bytes());
         }
-        Value::Number(number) => match number.as_u64() {
-            Some(number) => whole(UINT32, number, out),
-            None => {
+        Value::Number(number) => {
+            if let Some(number) = number.as_u64() {
+                whole(UINT32, number, out);
+            } else {
                 head(DOUBLE, 8, out);
                 out.extend_from_slice(&number.as_f64().unwrap().to_be_bytes());
             }
-        },
+        }
         Value::Object(map) => {
             head(MAP, map.len(), out);
             for (key, value) in map {
@@ -145,7 +146,9 @@ fn write(value: &Value, out: &mut Vec<u8>) {
         }
         Value::Array(values) => {
             head(ARRAY, values.len(), out);
-            values.iter().for_each(|value| write(value, out));
+            for value in values {
+                write(value, out);
+            }
         }
         Value::Null | Value::Bool(_) => panic!("no record of these tests holds {value}"),
     }
@@ -162,9 +165,9 @@ fn whole(kind: u8, number: u64, out: &mut Vec<u8>) {
 fn head(kind: u8, size: usize, out: &mut Vec<u8>) {
     let (small, rest) = if size < 29 { (u8::try_from(size).unwrap(), None) } else { (29, Some(size - 29)) };
     if kind < 8 {
-        out.push(kind << 5 | small)
+        out.push((kind << 5) | small);
     } else {
-        out.extend_from_slice(&[small, kind - 7])
+        out.extend_from_slice(&[small, kind - 7]);
     }
     if let Some(rest) = rest {
         out.push(u8::try_from(rest).unwrap());
