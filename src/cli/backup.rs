@@ -83,6 +83,10 @@ async fn create(data_dir: &Path, dir: &Path) -> Result<(), CommandError> {
         // Writing to a string does not fail.
         let _ = writeln!(text, "{evidence} replaced meanwhile; a restored server makes them anew when asked for");
     }
+    if made.exports_to_remake > 0 {
+        let exports = count(made.exports_to_remake, "saved export", "saved exports");
+        let _ = writeln!(text, "{exports} without the files; a restored server makes them anew");
+    }
     output::print(&text)?;
     if made.damage.is_empty() {
         return Ok(());

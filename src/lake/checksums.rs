@@ -15,8 +15,8 @@ use deltalake::operations::write::writer::{DeltaWriter, WriterConfig};
 use futures::stream::BoxStream;
 use object_store::path::Path;
 use object_store::{
-    CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, PutMultipartOptions,
-    PutOptions, PutPayload, PutResult, UploadPart,
+    CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, ObjectStoreExt,
+    PutMultipartOptions, PutOptions, PutPayload, PutResult, UploadPart,
 };
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -89,16 +89,26 @@ impl HashedWriter {
         Ok(self.writer.write(batch).await?)
     }
 
-    /// Ends the files and makes them durable.
+    /// Ends the files and makes them durable; when one of them fails, deletes them all.
     pub(super) async fn close(self) -> Result<Vec<Add>, LakeError> {
-        let mut files = self.writer.close().await?;
-        self.store.tag(&mut files);
-        Ok(files)
+        match self.writer.close().await {
+            Ok(mut files) => {
+                self.store.tag(&mut files);
+                Ok(files)
+            }
+            Err(error) => {
+                self.store.delete_all().await;
+                Err(error.into())
+            }
+        }
     }
 
-    /// Gives the files up that are not whole yet.
-    pub(super) async fn abort(self) -> Result<(), LakeError> {
-        Ok(self.writer.abort().await?)
+    /// Gives up: deletes the files, whole or not. A failure is logged: what stays is garbage, not data.
+    pub(super) async fn abort(self) {
+        if let Err(error) = self.writer.abort().await {
+            tracing::warn!(%error, "could not abort a failed write");
+        }
+        self.store.delete_all().await;
     }
 }
 
@@ -107,7 +117,8 @@ impl HashedWriter {
 #[derive(Debug, Clone)]
 struct HashingStore {
     inner: Arc<dyn ObjectStore>,
-    written: Arc<Mutex<HashMap<Path, String>>>,
+    /// Every file that was begun; with its hash once it is whole.
+    written: Arc<Mutex<HashMap<Path, Option<String>>>>,
 }
 
 impl HashingStore {
@@ -119,15 +130,26 @@ impl HashingStore {
     fn tag(&self, files: &mut [Add]) {
         let written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
         for add in files {
-            if let Some(sha256) = written.get(&Path::from(add.path.as_str())) {
+            if let Some(Some(sha256)) = written.get(&Path::from(add.path.as_str())) {
                 add.tags.get_or_insert_default().insert(SHA256_TAG.to_owned(), Some(sha256.clone()));
             }
         }
     }
 
-    fn note(&self, location: &Path, digest: Sha256) {
-        let sha256 = hex(&digest.finalize());
+    fn note(&self, location: &Path, sha256: Option<String>) {
         self.written.lock().unwrap_or_else(PoisonError::into_inner).insert(location.clone(), sha256);
+    }
+
+    /// Deletes every file that was begun. A write may fail after its file has got its name, so not being noted as whole
+    /// says nothing.
+    async fn delete_all(&self) {
+        let begun = std::mem::take(&mut *self.written.lock().unwrap_or_else(PoisonError::into_inner));
+        for path in begun.into_keys() {
+            match self.inner.delete(&path).await {
+                Ok(()) | Err(object_store::Error::NotFound { .. }) => {}
+                Err(error) => tracing::warn!(%path, %error, "could not delete a file of a failed write; vacuum will"),
+            }
+        }
     }
 }
 
@@ -151,10 +173,11 @@ impl ObjectStore for HashingStore {
         payload: PutPayload,
         opts: PutOptions,
     ) -> object_store::Result<PutResult> {
+        self.note(location, None);
         let mut digest = Sha256::new();
         hash(&mut digest, &payload);
         let result = self.inner.put_opts(location, payload, opts).await?;
-        self.note(location, digest);
+        self.note(location, Some(hex(&digest.finalize())));
         Ok(result)
     }
 
@@ -163,6 +186,7 @@ impl ObjectStore for HashingStore {
         location: &Path,
         opts: PutMultipartOptions,
     ) -> object_store::Result<Box<dyn MultipartUpload>> {
+        self.note(location, None);
         let inner = self.inner.put_multipart_opts(location, opts).await?;
         let (store, location) = (self.clone(), location.clone());
         Ok(Box::new(HashingUpload { store, location, inner, digest: Sha256::new() }))
@@ -214,7 +238,8 @@ impl MultipartUpload for HashingUpload {
 
     async fn complete(&mut self) -> object_store::Result<PutResult> {
         let result = self.inner.complete().await?;
-        self.store.note(&self.location, std::mem::take(&mut self.digest));
+        let digest = std::mem::take(&mut self.digest);
+        self.store.note(&self.location, Some(hex(&digest.finalize())));
         Ok(result)
     }
 
@@ -226,7 +251,6 @@ impl MultipartUpload for HashingUpload {
 #[cfg(test)]
 mod tests {
     use deltalake::kernel::{Remove, Transaction};
-    use object_store::ObjectStoreExt;
     use object_store::memory::InMemory;
 
     use super::*;

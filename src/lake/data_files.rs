@@ -150,7 +150,7 @@ impl DataFolder {
     /// Success means that the files are durable; nothing refers to them yet.
     ///
     /// # Errors
-    /// When sorting, encoding or writing fails; files already closed stay as garbage.
+    /// When sorting, encoding or writing fails; nothing stays on disk then.
     pub async fn write_sorted(&self, batches: Vec<RecordBatch>) -> Result<Vec<Add>, LakeError> {
         if batches.iter().all(|batch| batch.num_rows() == 0) {
             return Ok(Vec::new());
@@ -160,9 +160,7 @@ impl DataFolder {
         let _writing = self.writing();
         let mut writer = HashedWriter::new(Arc::clone(&self.store), self.config.clone());
         if let Err(error) = writer.write(&rows).await {
-            if let Err(abort) = writer.abort().await {
-                tracing::warn!(%abort, "could not abort a failed write");
-            }
+            writer.abort().await;
             return Err(error);
         }
         drop(rows);
@@ -210,6 +208,11 @@ impl DataFolder {
                 tracing::warn!(path = add.path, %error, "could not delete an uncommitted data file; vacuum will");
             }
         }
+        self.settled(files);
+    }
+
+    /// Says that files wait for no commit any more.
+    pub(super) fn settled(&self, files: &[Add]) {
         self.files.settled(files.iter().map(|add| add.path.as_str()));
     }
 }

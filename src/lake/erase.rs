@@ -15,17 +15,22 @@ use deltalake::kernel::Add;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 
+use super::batch_rows::batch_rows;
 use super::check::{Log, below};
-use super::data_files::{DataFolder, FLUSH_BYTES};
+use super::data_files::{DataFolder, DayLayout, FLUSH_BYTES};
 use super::error::LakeError;
 use super::file_ranges::{FileRange, Wanted};
 use super::layout::ACTIVITIES;
 use super::rewrite::Rewrite;
 use super::table::ActivityTable;
+use super::upkeep::live::{LiveFile, tag};
 use super::watch::Watch;
 use crate::domain::activity::{DAY, INGESTED_AT, USER_KEY, lake_schema};
 
-/// Rows that are decoded at a time; a record may have a megabyte.
+/// Decoded bytes of a batch, about.
+const BATCH_BYTES: u64 = 8 << 20;
+
+/// Most rows of a batch.
 const BATCH_ROWS: usize = 1024;
 
 /// A file that compaction replaced since it was looked at makes the day be looked at anew, at most so often.
@@ -62,6 +67,19 @@ struct Held {
 }
 
 impl Target {
+    /// A user up to now, with everything that the table holds at this moment: rows that were accepted while the clock was
+    /// ahead bear later times. Blocking.
+    ///
+    /// # Errors
+    /// When the table's log cannot be read.
+    pub fn up_to_now(tenant_folder: PathBuf, user_key: String, now_ms: i64) -> Result<Self, LakeError> {
+        let mut until_ms = now_ms;
+        for add in live_files(&tenant_folder.join(ACTIVITIES))? {
+            until_ms = until_ms.max(LiveFile::of(&add)?.newest_ms);
+        }
+        Ok(Self { tenant_folder, user_key, until_ms })
+    }
+
     /// Counts what there is of the user; changes nothing. Cost: reads two columns of the files that can hold the
     /// user. Blocking.
     ///
@@ -116,13 +134,9 @@ impl Target {
         watch: &dyn Watch,
     ) -> Result<BTreeMap<Option<String>, Vec<Held>>, LakeError> {
         let table = self.tenant_folder.join(ACTIVITIES);
-        let log = Log::read(&table)?;
-        let Some(state) = log.state.or_else(|| log.version.is_none().then(Default::default)) else {
-            return Err(LakeError::Inconsistent("the table's log is damaged; check the lake".to_owned()));
-        };
         let wanted = Wanted { from_ms: i64::MIN, to_ms: i64::MAX, user_key: Some(&self.user_key) };
         let can_hold = |add: &Add| !without.contains(&add.path) && FileRange::of(add).may_hold(&wanted);
-        let files: Vec<Add> = state.live.into_values().filter(can_hold).collect();
+        let files: Vec<Add> = live_files(&table)?.into_iter().filter(can_hold).collect();
         watch.planned(files.iter().map(size).sum());
         let mut found: BTreeMap<Option<String>, Vec<Held>> = BTreeMap::new();
         for add in files {
@@ -179,14 +193,25 @@ impl Target {
         table.replace_files(removed, written, Rewrite::LessRows).await.map(drop)
     }
 
+    /// Files of a sorted run stay one, each by itself; the others are put together.
     async fn write_others(&self, folder: &DataFolder, files: &[Held], written: &mut Vec<Add>) -> Result<(), LakeError> {
-        let table = self.tenant_folder.join(ACTIVITIES);
-        let (mut buffered, mut bytes) = (Vec::new(), 0);
+        let mut others = Vec::new();
         for held in files {
-            for batch in open(&table, &held.add, None)? {
-                let batch = batch?;
-                let kept = filter_record_batch(&batch, &not(&is_user(&batch, &self.user_key)?)?)?;
-                let kept = as_lake_rows(&kept, &held.add)?;
+            let live = LiveFile::of(&held.add)?;
+            match live.run.clone() {
+                Some(run) => {
+                    let begun = written.len();
+                    written.extend(self.write_sorted_one(folder, held).await?);
+                    tag(&mut written[begun..], &[live], Some(&run));
+                }
+                None => others.push((held, live)),
+            }
+        }
+        let begun = written.len();
+        let (mut buffered, mut bytes) = (Vec::new(), 0);
+        for (held, _) in &others {
+            for kept in self.others_of(held)? {
+                let kept = kept?;
                 bytes += kept.get_array_memory_size();
                 buffered.push(kept);
                 if bytes >= FLUSH_BYTES {
@@ -196,7 +221,39 @@ impl Target {
             }
         }
         written.extend(folder.write_sorted(buffered).await?);
+        let inputs: Vec<LiveFile> = others.into_iter().map(|(_, live)| live).collect();
+        tag(&mut written[begun..], &inputs, None);
         Ok(())
+    }
+
+    /// A file of a sorted run without the user; none when it held nobody else.
+    async fn write_sorted_one(&self, folder: &DataFolder, held: &Held) -> Result<Vec<Add>, LakeError> {
+        let _writing = folder.writing();
+        let mut writer = folder.rewriter(DayLayout::Sorted);
+        for kept in self.others_of(held)? {
+            let written = match kept {
+                Ok(kept) if kept.num_rows() == 0 => Ok(()),
+                Ok(kept) => writer.write(&kept).await,
+                Err(error) => Err(error),
+            };
+            if let Err(error) = written {
+                writer.abort().await;
+                return Err(error);
+            }
+        }
+        let added = writer.close().await?;
+        folder.written(&added);
+        Ok(added)
+    }
+
+    /// The rows of a file that are not the user's, in their order.
+    fn others_of(&self, held: &Held) -> Result<impl Iterator<Item = Result<RecordBatch, LakeError>>, LakeError> {
+        let batches = open(&self.tenant_folder.join(ACTIVITIES), &held.add, None)?;
+        Ok(batches.map(|batch| {
+            let batch = batch?;
+            let kept = filter_record_batch(&batch, &not(&is_user(&batch, &self.user_key)?)?)?;
+            as_lake_rows(&kept, &held.add)
+        }))
     }
 }
 
@@ -205,6 +262,15 @@ impl Erased {
         self.rows += held.rows;
         self.files += 1;
         self.bytes += size(&held.add);
+    }
+}
+
+/// The files of the table's newest version.
+fn live_files(table: &Path) -> Result<Vec<Add>, LakeError> {
+    let log = Log::read(table)?;
+    match log.state.or_else(|| log.version.is_none().then(Default::default)) {
+        Some(state) => Ok(state.live.into_values().collect()),
+        None => Err(LakeError::Inconsistent("the table's log is damaged; check the lake".to_owned())),
     }
 }
 
@@ -220,12 +286,13 @@ pub(super) fn open(table: &Path, add: &Add, columns: Option<&[&str]>) -> Result<
 }
 
 fn reader(path: &Path, columns: Option<&[&str]>) -> Result<ParquetRecordBatchReader, LakeError> {
-    let builder = ParquetRecordBatchReaderBuilder::try_new(File::open(path)?)?.with_batch_size(BATCH_ROWS);
+    let builder = ParquetRecordBatchReaderBuilder::try_new(File::open(path)?)?;
     let mask = match columns {
         Some(names) => ProjectionMask::columns(builder.parquet_schema(), names.iter().copied()),
         None => ProjectionMask::all(),
     };
-    Ok(builder.with_projection(mask).build()?)
+    let rows = batch_rows(builder.metadata(), &mask, BATCH_BYTES, BATCH_ROWS);
+    Ok(builder.with_batch_size(rows).with_projection(mask).build()?)
 }
 
 /// A column of a data file's batch.
@@ -275,84 +342,4 @@ pub fn holds_user(tenant_folder: &Path, file: &str, user_key: &str) -> Result<bo
         }
     }
     Ok(false)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::lake::check::{check_table, parquet_files};
-    use crate::lake::data_files::Rows;
-    use crate::lake::testing::{self, rows, tenant};
-    use crate::lake::watch::Unwatched;
-
-    const DAY_MS: i64 = 86_400_000;
-
-    /// (userKey, activityId) of every row, sorted.
-    fn stored(folder: &Path) -> Vec<(String, String)> {
-        let table = folder.join(ACTIVITIES);
-        let mut found = Vec::new();
-        for add in Log::read(&table).unwrap().state.unwrap().live.values() {
-            for batch in open(&table, add, None).unwrap() {
-                let batch = batch.unwrap();
-                let texts = |name| cast(batch.column_by_name(name).unwrap(), &DataType::Utf8).unwrap();
-                let (keys, ids) = (texts(USER_KEY), texts("activityId"));
-                let pairs = keys.as_string::<i32>().iter().zip(ids.as_string::<i32>());
-                found.extend(pairs.map(|(key, id)| (key.unwrap_or("").to_owned(), id.unwrap_or("").to_owned())));
-            }
-        }
-        found.sort();
-        found
-    }
-
-    #[tokio::test]
-    async fn a_user_goes_and_everybody_else_stays() {
-        let dir = tempfile::tempdir().unwrap();
-        let (lake, _) = testing::lake(&dir);
-        let table = lake.table(tenant()).await.unwrap();
-        for batch in [
-            rows(&[(5, "Ann", "a"), (6, "bob", "b"), (DAY_MS + 5, "ann ", "c")]),
-            rows(&[(7, "zoe", "d"), (8, "carl", "e")]),
-            rows(&[(9, "ann", "f")]),
-        ] {
-            table.append(Rows::Batches(vec![batch]), None).await.unwrap();
-        }
-        let folder = lake.tenant_folder(tenant());
-        let target = Target { tenant_folder: folder.clone(), user_key: "ann".to_owned(), until_ms: 0 };
-        let expected = Erased { rows: 3, files: 3, days: 2, bytes: target.count(&Unwatched).unwrap().bytes };
-        assert_eq!(target.count(&Unwatched).unwrap(), expected);
-        assert_eq!(target.erase(&table, &Unwatched).await.unwrap(), expected);
-        let left = [("bob", "b"), ("carl", "e"), ("zoe", "d")].map(|(u, a)| (u.to_owned(), a.to_owned()));
-        assert_eq!(stored(&folder), left);
-        assert_eq!(target.erase(&table, &Unwatched).await.unwrap(), Erased::default());
-        let check = check_table(&folder, tenant().id, true, &Unwatched).unwrap();
-        assert_eq!((check.findings.len(), check.removed.files), (0, 3));
-    }
-
-    #[tokio::test]
-    async fn rows_accepted_later_do_not_keep_it_going() {
-        let dir = tempfile::tempdir().unwrap();
-        let (lake, _) = testing::lake(&dir);
-        let table = lake.table(tenant()).await.unwrap();
-        table.append(Rows::Batches(vec![rows(&[(5, "ann", "a")])]), None).await.unwrap();
-        let folder = lake.tenant_folder(tenant());
-        // The test's rows say that they were accepted at time 0.
-        let target = Target { tenant_folder: folder.clone(), user_key: "ann".to_owned(), until_ms: -1 };
-        assert_eq!(target.erase(&table, &Unwatched).await.unwrap(), Erased::default());
-        assert_eq!(stored(&folder).len(), 1);
-    }
-
-    #[tokio::test]
-    async fn files_of_evidence_tell_whether_they_hold_the_user() {
-        let dir = tempfile::tempdir().unwrap();
-        let (lake, _) = testing::lake(&dir);
-        let table = lake.table(tenant()).await.unwrap();
-        table.append(Rows::Batches(vec![rows(&[(5, "ann", "a")])]), None).await.unwrap();
-        let folder = lake.tenant_folder(tenant());
-        let (file, _) = parquet_files(&folder.join(ACTIVITIES)).unwrap().remove(0);
-        let file = format!("{ACTIVITIES}/{file}");
-        assert!(holds_user(&folder, &file, "ann").unwrap());
-        assert!(!holds_user(&folder, &file, "an").unwrap());
-        assert!(!holds_user(&folder, "evidence/day=1970-01-01/gone.parquet", "ann").unwrap());
-        assert!(holds_user(&folder, "../x", "ann").is_err());
-    }
 }

@@ -4,12 +4,15 @@
 //! an acknowledged write survive a power cut. One writer task per table commits
 //! ([`writer`]); readers use the snapshot that it publishes.
 
+mod batch_rows;
 pub mod check;
 pub mod checksums;
 pub mod data_files;
 pub mod delta;
 pub mod durable_store;
 pub mod erase;
+#[cfg(test)]
+mod erase_tests;
 pub mod error;
 pub mod evidence_files;
 pub mod feed;

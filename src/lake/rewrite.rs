@@ -115,6 +115,7 @@ impl Writer {
                 Ok(())
             }
             Err(error) => {
+                self.give_up(&added);
                 let error: Arc<dyn std::error::Error + Send + Sync> = Arc::new(error);
                 let _ = reply.send(Err(LakeError::Interrupted(Box::new(Arc::clone(&error)))));
                 Err(error)

@@ -2,11 +2,16 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use super::data_files::Rows;
 use super::error::LakeError;
+use super::rewrite::Rewrite;
 use super::table::ActivityTable;
 use super::testing::{self, FullDisk};
+use super::upkeep::live::live_days;
+use super::upkeep::vacuum::{delete, unnamed_data};
+use crate::domain::clock::{Clock, SystemClock};
 
 /// Rows of several days, so that they are as many files.
 fn rows(days: i64) -> Rows {
@@ -109,6 +114,58 @@ async fn a_full_disk_leaves_nothing_and_the_table_goes_on_when_there_is_room() {
     *disk.refused.lock().unwrap() = "";
     table.append(rows(3), None).await.unwrap();
     assert_eq!(table.version(), version + 1);
+}
+
+#[tokio::test]
+async fn files_that_were_whole_before_the_disk_was_full_go_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let disk = Arc::new(FullDisk::default());
+    let lake = testing::lake_on(&dir, Arc::clone(&disk));
+    let table = lake.table(testing::tenant()).await.unwrap();
+    *disk.refused.lock().unwrap() = ".parquet";
+    for spared in 0..3 {
+        disk.spared.store(spared, Ordering::SeqCst);
+        let refused = table.append(rows(3), None).await;
+        assert!(matches!(refused, Err(LakeError::NotStored(_))), "{refused:?}");
+        assert_eq!(on_disk(dir.path()), (0, 0), "{spared} files found room");
+    }
+    disk.spared.store(3, Ordering::SeqCst);
+    table.append(rows(3), None).await.unwrap();
+}
+
+/// Commits something whose log entry finds no room.
+async fn interrupted(disk: &FullDisk, outcome: impl Future<Output = Result<(), LakeError>>) {
+    *disk.refused.lock().unwrap() = ".json";
+    let unknown = outcome.await;
+    assert!(matches!(unknown, Err(LakeError::Interrupted(_))), "{unknown:?}");
+    *disk.refused.lock().unwrap() = "";
+}
+
+#[tokio::test]
+async fn files_of_a_failed_commit_are_judged_by_the_table_as_it_is_opened_again() {
+    const KEEP_MS: i64 = 7_200_000;
+    let dir = tempfile::tempdir().unwrap();
+    let disk = Arc::new(FullDisk::default());
+    let lake = testing::lake_on(&dir, Arc::clone(&disk));
+    let later_ms = SystemClock.now_ms() + 2 * KEEP_MS;
+    let first = lake.table(testing::tenant()).await.unwrap();
+    interrupted(&disk, async { first.append(rows(1), None).await.map(drop) }).await;
+    // The handle does not know what others commit from now on.
+    let second = lake.table(testing::tenant()).await.unwrap();
+    second.append(rows(1), None).await.unwrap();
+    let blind = unnamed_data(&first, KEEP_MS, later_ms).await;
+    assert!(matches!(blind, Err(LakeError::NotStored(_))), "{blind:?}");
+    let unnamed = unnamed_data(&second, KEEP_MS, later_ms).await.unwrap();
+    assert_eq!((unnamed.garbage.len(), unnamed.waiting.len()), (1, 0), "the file of the failed append");
+    delete(&second, &unnamed.garbage).await.unwrap();
+
+    let live = live_days(&second.current()).unwrap().into_values().next().unwrap();
+    let added = second.data_folder().write_sorted(vec![testing::rows(&[(0, "ann", "a")])]).await.unwrap();
+    let removed = vec![live[0].path.clone()];
+    interrupted(&disk, async { second.replace_files(removed, added, Rewrite::SameRows).await.map(drop) }).await;
+    let third = lake.table(testing::tenant()).await.unwrap();
+    let unnamed = unnamed_data(&third, KEEP_MS, later_ms).await.unwrap();
+    assert_eq!((unnamed.garbage.len(), unnamed.waiting.len()), (1, 0), "the file of the failed rewrite");
 }
 
 #[tokio::test]

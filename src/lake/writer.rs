@@ -216,6 +216,7 @@ impl Writer {
                 Ok(())
             }
             Err(error) => {
+                self.give_up(&files);
                 let error: Arc<dyn std::error::Error + Send + Sync> = Arc::new(error);
                 for append in waiting {
                     append.answer(Err(LakeError::Interrupted(Box::new(Arc::clone(&error)))));
@@ -288,6 +289,13 @@ impl Writer {
         self.table.state = Some(finalized.snapshot());
         self.published.publish(self.table.clone(), version, number, files);
         Ok(version)
+    }
+
+    /// The commit of these files failed: whoever opens the table next sees in its log whether they are live. Closes the
+    /// table first, or vacuum could take them for garbage by what this handle has published.
+    pub(super) fn give_up(&self, files: &[Add]) {
+        self.published.mark_broken();
+        self.folder.settled(files);
     }
 
     /// Writes a checkpoint beside the next commits. A failure costs only opening time.

@@ -123,6 +123,11 @@ impl RegistryCopy {
         evidence::reset(&mut self.connection, tenant, anomaly).await.map(drop)
     }
 
+    /// Makes saved exports pending again that were ready: their files are not part of a backup. Returns how many.
+    pub async fn forget_export_files(&mut self) -> Result<u64, RegistryError> {
+        super::exports::make_again(&mut self.connection).await
+    }
+
     /// Marks a tenant as being dropped: it was, while its files were copied.
     pub async fn drop_tenant(&mut self, tenant: TenantKey) -> Result<(), RegistryError> {
         match tenants::begin_drop(&mut self.connection, tenant.id).await {
@@ -142,6 +147,7 @@ impl RegistryCopy {
 mod tests {
     use super::*;
     use crate::registry::anomalies::{self, NewAnomaly};
+    use crate::registry::exports::{self, ExportOf, ExportState, MadeFile, NewExport};
     use crate::registry::idempotency::{self, NewKey};
     use crate::registry::testing::TestRegistry;
 
@@ -178,6 +184,41 @@ mod tests {
         let names: Vec<String> =
             sqlx::query_scalar("SELECT key FROM idempotency ORDER BY key").fetch_all(&mut *conn).await.unwrap();
         assert_eq!(names, ["a", "c", "d"]);
+    }
+
+    #[tokio::test]
+    async fn exports_that_were_ready_are_to_be_made_again() {
+        let t = TestRegistry::new().await;
+        let tenant = t.tenant(7).await;
+        let new = NewExport {
+            owner: "o".to_owned(),
+            name: None,
+            of: ExportOf::Sql { sql: "SELECT 1".to_owned(), params: serde_json::Value::Null },
+            format: "csv".to_owned(),
+            escape_formulas: false,
+        };
+        let made = MadeFile { file: "1-x.csv".to_owned(), rows: 1, bytes: 2, sha256: String::new() };
+        let asked = new.clone();
+        let fill = t.registry.write(move |conn| {
+            Box::pin(async move {
+                for n in 0..3 {
+                    let id = exports::create(conn, tenant, &asked, n).await?.id;
+                    assert!(n == 0 || exports::begin(conn, id, 1).await?);
+                    assert!(n < 2 || exports::commit_file(conn, id, &made, 2, 3).await?);
+                }
+                Ok(())
+            })
+        });
+        fill.await.unwrap();
+        let path = t.dir.path().join("copy.db");
+        let mut copy = t.registry.copy_to(&path).await.unwrap();
+        assert_eq!(copy.forget_export_files().await.unwrap(), 1);
+        copy.close().await.unwrap();
+        let opened = Registry::open(&path).await.unwrap();
+        let list = exports::list(&mut opened.read().await.unwrap(), tenant, None, None, 10).await.unwrap();
+        let states: Vec<_> = list.iter().map(|export| export.state).collect();
+        assert_eq!(states, [ExportState::Pending, ExportState::Running, ExportState::Pending]);
+        assert_eq!((&list[0].new, list[0].attempts, &list[0].made), (&new, 0, &None));
     }
 
     #[tokio::test]

@@ -2,7 +2,8 @@
 //!
 //! Tables are found by their columns, so that none which comes later can be forgotten: where a table has `tenant_id`,
 //! `incarnation` and `user_key`, the user's rows are deleted; where it has `tenant_id`, `incarnation` and `users`, a JSON
-//! list, the user is taken off the list. The audit trail stays, with a keyed hash in the place of the name.
+//! list, the user is taken off the list. Saved exports go, all of the tenant's: any of them may hold rows or the name.
+//! The audit trail stays, with a keyed hash in the place of the name.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,21 +11,33 @@ use serde_json::Value;
 use sqlx::{AssertSqlSafe, Row, SqliteConnection};
 
 use super::RegistryError;
+use super::exports::{self, SavedExport};
+use super::name_mask::mask;
 use crate::domain::anomaly::AnomalyId;
 use crate::domain::tenant::TenantKey;
 use crate::domain::user_key::user_key;
 
 /// What there is of a user in the registry, or was.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct RegistryRows {
     /// Rows by table.
     pub rows: BTreeMap<String, u64>,
     /// Evidence files of the user's anomalies, below the tenant's folder; garbage once their rows are gone.
     pub evidence_files: Vec<String>,
-    /// Entries of the audit trail that name the user.
-    pub audit_entries: u64,
-    /// Anomalies of others, or of nobody, whose texts hold the user's key: a person has to decide about them.
-    pub mentions: Vec<AnomalyId>,
+    /// Saved exports of the tenant; their files are garbage once the rows are gone.
+    pub exports: Vec<SavedExport>,
+}
+
+/// Entries of the audit trail that are looked at at a time.
+const PAGE_ENTRIES: i64 = 500;
+
+/// A part of the audit trail.
+#[derive(Debug, Clone)]
+pub struct AuditPage {
+    /// The last entry that was looked at.
+    pub last: i64,
+    /// Those that name the user.
+    pub naming: Vec<NamingEntry>,
 }
 
 /// Counts what there is of the user; changes nothing.
@@ -41,33 +54,31 @@ pub async fn count(conn: &mut SqliteConnection, tenant: TenantKey, key: &str) ->
         let rows = lists_with(conn, tenant, &table, key).await?.len();
         found.note(&table, rows as u64);
     }
-    found.audit_entries = audit_entries(conn, tenant, key).await?.len() as u64;
-    found.mentions = mentions(conn, tenant, key).await?;
+    found.exports = exports::list(conn, tenant, None, None, u32::MAX).await?;
+    found.note("exports", found.exports.len() as u64);
     Ok(found)
 }
 
-/// Deletes the user's rows, takes the user off lists (a list of nobody else goes with its row), and puts `mark` in the
-/// place of the name in the audit trail. What hangs on an anomaly goes with it. In one transaction of the caller's.
-pub async fn erase(
-    conn: &mut SqliteConnection,
-    tenant: TenantKey,
-    key: &str,
-    mark: &str,
-) -> Result<RegistryRows, RegistryError> {
+/// Deletes the user's rows and the tenant's saved exports, and takes the user off lists (a list of nobody else goes with
+/// its row). What hangs on an anomaly goes with it. In one transaction of the caller's.
+pub async fn erase(conn: &mut SqliteConnection, tenant: TenantKey, key: &str) -> Result<RegistryRows, RegistryError> {
     let found = count(conn, tenant, key).await?;
-    // Else the deleted rows' bytes would stay in the file's free pages.
-    sqlx::query("PRAGMA secure_delete = ON").execute(&mut *conn).await?;
-    let erased = erase_rows(conn, tenant, key, mark).await;
-    sqlx::query("PRAGMA secure_delete = OFF").execute(&mut *conn).await?;
+    securely(conn, true).await?;
+    let erased = erase_rows(conn, tenant, key).await;
+    securely(conn, false).await?;
     erased.map(|()| found)
 }
 
-async fn erase_rows(
-    conn: &mut SqliteConnection,
-    tenant: TenantKey,
-    key: &str,
-    mark: &str,
-) -> Result<(), RegistryError> {
+/// Whether what is deleted is overwritten; else its bytes would stay in the file's free pages.
+async fn securely(conn: &mut SqliteConnection, on: bool) -> Result<(), RegistryError> {
+    let pragma = if on { "PRAGMA secure_delete = ON" } else { "PRAGMA secure_delete = OFF" };
+    sqlx::query(pragma).execute(conn).await?;
+    Ok(())
+}
+
+async fn erase_rows(conn: &mut SqliteConnection, tenant: TenantKey, key: &str) -> Result<(), RegistryError> {
+    let delete = sqlx::query("DELETE FROM exports WHERE tenant_id = ? AND incarnation = ?");
+    delete.bind(tenant.id.get()).bind(tenant.incarnation).execute(&mut *conn).await?;
     let tables_of_users = tables(conn, "user_key").await?;
     for table in children_first(conn, tables_of_users).await? {
         let sql = format!("DELETE FROM {table} WHERE tenant_id = ? AND incarnation = ? AND user_key = ?");
@@ -86,11 +97,59 @@ async fn erase_rows(
             }
         }
     }
-    for entry in audit_entries(conn, tenant, key).await? {
-        let target = entry.target.map(|target| if user_key(&target) == key { mark.to_owned() } else { target });
-        let detail = replaced(entry.detail, key, mark);
+    Ok(())
+}
+
+/// The next entries of the audit trail after this one; none at its end. An entry names the user where a text is the name,
+/// or holds it as a word of its own, as statements do.
+pub async fn audit_page(
+    conn: &mut SqliteConnection,
+    tenant: TenantKey,
+    key: &str,
+    after: i64,
+) -> Result<Option<AuditPage>, RegistryError> {
+    let rows =
+        sqlx::query("SELECT id, tenant_id, incarnation, target, detail FROM audit WHERE id > ? ORDER BY id LIMIT ?");
+    let rows = rows.bind(after).bind(PAGE_ENTRIES).fetch_all(conn).await?;
+    let Some(last) = rows.last() else { return Ok(None) };
+    let mut page = AuditPage { last: last.try_get("id")?, naming: Vec::new() };
+    for row in rows {
+        let of: (Option<i64>, Option<i64>) = (row.try_get("tenant_id")?, row.try_get("incarnation")?);
+        if of != (Some(tenant.id.get()), Some(tenant.incarnation)) {
+            continue;
+        }
+        let target: Option<String> = row.try_get("target")?;
+        let detail: Value = super::rows::parsed(&row, "detail")?;
+        if target.as_deref().is_some_and(|target| mask(target, key, "").is_some()) || tells(&detail, key) {
+            page.naming.push(NamingEntry { id: row.try_get("id")?, target, detail });
+        }
+    }
+    Ok(Some(page))
+}
+
+/// Puts `mark` in the place of the name in entries of the audit trail. In one transaction of the caller's.
+pub async fn mask_entries(
+    conn: &mut SqliteConnection,
+    entries: Vec<NamingEntry>,
+    key: &str,
+    mark: &str,
+) -> Result<(), RegistryError> {
+    securely(conn, true).await?;
+    let masked = mask_each(conn, entries, key, mark).await;
+    securely(conn, false).await?;
+    masked
+}
+
+async fn mask_each(
+    conn: &mut SqliteConnection,
+    entries: Vec<NamingEntry>,
+    key: &str,
+    mark: &str,
+) -> Result<(), RegistryError> {
+    for NamingEntry { id, target, detail } in entries {
+        let target = target.map(|target| mask(&target, key, mark).unwrap_or(target));
         let update = sqlx::query("UPDATE audit SET target = ?, detail = ? WHERE id = ?");
-        update.bind(target).bind(detail.to_string()).bind(entry.id).execute(&mut *conn).await?;
+        update.bind(target).bind(replaced(detail, key, mark).to_string()).bind(id).execute(&mut *conn).await?;
     }
     Ok(())
 }
@@ -198,31 +257,20 @@ async fn lists_with(
     Ok(found)
 }
 
-struct NamingEntry {
+/// An entry of the audit trail that names the user.
+#[derive(Debug, Clone)]
+pub struct NamingEntry {
     id: i64,
     target: Option<String>,
     detail: Value,
 }
 
-async fn audit_entries(
+/// Anomalies of others, or of nobody, whose texts hold the user's key. Cost: a look at every anomaly of the tenant.
+pub async fn mentions(
     conn: &mut SqliteConnection,
     tenant: TenantKey,
     key: &str,
-) -> Result<Vec<NamingEntry>, RegistryError> {
-    let rows = sqlx::query("SELECT id, target, detail FROM audit WHERE tenant_id = ? AND incarnation = ?");
-    let rows = rows.bind(tenant.id.get()).bind(tenant.incarnation).fetch_all(conn).await?;
-    let mut found = Vec::new();
-    for row in rows {
-        let target: Option<String> = row.try_get("target")?;
-        let detail: Value = super::rows::parsed(&row, "detail")?;
-        if target.as_deref().is_some_and(|target| user_key(target) == key) || names(&detail, key) {
-            found.push(NamingEntry { id: row.try_get("id")?, target, detail });
-        }
-    }
-    Ok(found)
-}
-
-async fn mentions(conn: &mut SqliteConnection, tenant: TenantKey, key: &str) -> Result<Vec<AnomalyId>, RegistryError> {
+) -> Result<Vec<AnomalyId>, RegistryError> {
     let rows: Vec<(i64, String)> = sqlx::query_as(
         "SELECT id, concat_ws(char(10), where_sql, reason, activity) FROM anomalies
          WHERE tenant_id = ? AND incarnation = ? AND user_key IS NOT ?",
@@ -246,9 +294,19 @@ fn names(value: &Value, key: &str) -> bool {
     }
 }
 
+/// Whether a text somewhere in a value names the user.
+fn tells(value: &Value, key: &str) -> bool {
+    match value {
+        Value::String(text) => mask(text, key, "").is_some(),
+        Value::Array(values) => values.iter().any(|value| tells(value, key)),
+        Value::Object(fields) => fields.values().any(|value| tells(value, key)),
+        _ => false,
+    }
+}
+
 fn replaced(value: Value, key: &str, mark: &str) -> Value {
     match value {
-        Value::String(text) if user_key(&text) == key => Value::String(mark.to_owned()),
+        Value::String(text) => Value::String(mask(&text, key, mark).unwrap_or(text)),
         Value::Array(values) => values.into_iter().map(|value| replaced(value, key, mark)).collect(),
         Value::Object(fields) => fields
             .into_iter()
@@ -311,9 +369,12 @@ mod tests {
                 anomalies::create(conn, other, &of("ann"), 0).await?;
                 let reason = Some("talked to ANN".to_owned());
                 let naming = anomalies::create(conn, tenant, &NewAnomaly { reason, ..of("bob") }, 0).await?;
-                for (target, detail) in
-                    [("Ann", json!({})), ("x", json!({"users": ["ann", "bob"]})), ("bob", json!({}))]
-                {
+                for (target, detail) in [
+                    ("Ann", json!({})),
+                    ("x", json!({"users": ["ann", "bob"]})),
+                    ("bob", json!({})),
+                    ("SELECT 'ann'", json!({})),
+                ] {
                     let entry = AuditEntry {
                         at_ms: 0,
                         tenant: Some(tenant),
@@ -327,23 +388,32 @@ mod tests {
                     audit::append(conn, &entry).await?;
                 }
                 let counted = count(conn, tenant, "ann").await?;
-                assert_eq!(erase(conn, tenant, "ann", "HASH").await?, counted);
+                let naming_ann = mentions(conn, tenant, "ann").await?;
+                assert_eq!(naming_ann, [naming.id]);
+                assert_eq!(erase(conn, tenant, "ann").await?, counted);
+                let page = audit_page(conn, tenant, "ann", 0).await?.unwrap();
+                assert_eq!(page.naming.len(), 3);
+                mask_entries(conn, page.naming, "ann", "HASH").await?;
+                assert!(audit_page(conn, tenant, "ann", page.last).await?.is_none());
                 assert_eq!(count(conn, tenant, "ann").await?.rows, BTreeMap::new());
                 assert_eq!(count(conn, other, "ann").await?.rows.len(), 1, "another tenant's are not touched");
                 assert!(anomalies::get(conn, tenant, first.id).await?.is_none());
-                assert_eq!(counted.mentions, [naming.id]);
                 Ok(counted)
             })
         });
         let counted = told.await.unwrap();
         assert_eq!(counted.rows, BTreeMap::from([("anomalies".to_owned(), 1), ("rules".to_owned(), 2)]));
-        assert_eq!(counted.audit_entries, 2);
         let mut conn = t.registry.read().await.unwrap();
         let lists: Vec<String> = sqlx::query_scalar("SELECT users FROM rules").fetch_all(&mut *conn).await.unwrap();
         assert_eq!(lists, [r#"["bob"]"#, r#"["bob"]"#, "[]"], "a rule for nobody else is gone, not for everybody");
         let trail = audit::list(&mut conn, tenant, 0, 10).await.unwrap();
         let trail: Vec<_> = trail.into_iter().map(|entry| (entry.target.unwrap(), entry.detail)).collect();
-        let expected = [("HASH", json!({})), ("x", json!({"users": ["HASH", "bob"]})), ("bob", json!({}))];
+        let expected = [
+            ("HASH", json!({})),
+            ("x", json!({"users": ["HASH", "bob"]})),
+            ("bob", json!({})),
+            ("SELECT 'HASH'", json!({})),
+        ];
         assert_eq!(trail, expected.map(|(target, detail)| (target.to_owned(), detail)));
     }
 

@@ -340,6 +340,17 @@ pub async fn recover(
     Ok(given_up.rows_affected() + again.rows_affected())
 }
 
+/// Makes every export pending that is ready, as if nobody had begun it; its file is garbage once the transaction is
+/// committed. Returns how many there were.
+pub async fn make_again(conn: &mut SqliteConnection) -> Result<u64, RegistryError> {
+    let again = sqlx::query(
+        "UPDATE exports SET state = 'pending', attempts = 0, next_attempt_at_ms = 0, started_at_ms = NULL,
+             finished_at_ms = NULL, expires_at_ms = NULL, last_error = NULL, file = NULL, rows = NULL, bytes = NULL,
+             sha256 = NULL WHERE state = 'ready'",
+    );
+    Ok(again.execute(conn).await?.rows_affected())
+}
+
 /// Deletes the tenant's export; its file is garbage once the transaction is committed.
 pub async fn delete(conn: &mut SqliteConnection, tenant: TenantKey, id: i64) -> Result<bool, RegistryError> {
     let deleted = sqlx::query("DELETE FROM exports WHERE id = ? AND tenant_id = ? AND incarnation = ?");

@@ -25,6 +25,7 @@ pub mod incidents;
 #[cfg(test)]
 mod incidents_tests;
 pub mod modified_clock;
+mod name_mask;
 pub mod roles;
 mod rows;
 pub mod sessions;

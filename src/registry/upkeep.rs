@@ -88,6 +88,22 @@ pub async fn old_evidence(
     Ok(old.bind(tenant.id.get()).bind(tenant.incarnation).bind(created_before_ms).fetch_one(conn).await?)
 }
 
+/// Whether an anomaly that was created between two times asks for activities of a span of time; all in ms since epoch,
+/// both ends included. Cost: one index range over the anomalies created then.
+pub async fn is_asked_for(
+    conn: &mut SqliteConnection,
+    tenant: TenantKey,
+    (created_from_ms, created_to_ms): (i64, i64),
+    (first_ms, last_ms): (i64, i64),
+) -> Result<bool, RegistryError> {
+    let asked = sqlx::query_scalar(
+        "SELECT EXISTS (SELECT 1 FROM anomalies WHERE tenant_id = ? AND incarnation = ?
+             AND created_at_ms BETWEEN ? AND ? AND from_ms <= ? AND to_ms >= ?)",
+    );
+    let asked = asked.bind(tenant.id.get()).bind(tenant.incarnation).bind(created_from_ms).bind(created_to_ms);
+    Ok(asked.bind(last_ms).bind(first_ms).fetch_one(conn).await?)
+}
+
 /// Forgets up to [`BATCH_ROWS`] evidence files of anomalies created before a time; the files are garbage once the
 /// transaction is committed. Returns how many.
 pub async fn forget_old_evidence(

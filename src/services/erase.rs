@@ -4,9 +4,10 @@
 //! 1. an entry in the audit trail that it began, with a keyed hash in the place of the name;
 //! 2. the activities, a commit a day — some days may be done;
 //! 3. one registry transaction: attempts at evidence that may have read the old files are outdated, rows about the
-//!    user are deleted — evidence files of deleted anomalies may be left as garbage;
-//! 4. evidence files of other anomalies that hold rows of the user: pending again, the file deleted;
-//! 5. an entry in the audit trail that it is done, with what was erased.
+//!    user and the tenant's saved exports are deleted — files of deleted rows may be left as garbage;
+//! 4. the audit trail, in small transactions: the hash in the place of the name — some entries may be done;
+//! 5. evidence files of other anomalies that hold rows of the user: pending again, the file deleted;
+//! 6. an entry in the audit trail that it is done, with what was erased.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -17,19 +18,20 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::auth::Actor;
-use super::evidence::delete_evidence_file;
+use super::evidence::erase_evidence_file;
 use super::meter::Meter;
 use super::{Services, audit_entry};
+use crate::domain::anomaly::AnomalyId;
 use crate::domain::tenant::{TenantId, TenantKey};
 use crate::domain::user_key::user_key;
 use crate::lake::erase::{Erased, Target, holds_user};
 use crate::lake::error::LakeError;
 use crate::lake::evidence_files::hex;
-use crate::lake::upkeep::vacuum::KEEP_MS;
 use crate::lake::watch::Watch;
 use crate::registry::RegistryError;
 use crate::registry::checks::{RecordedFile, recorded};
 use crate::registry::erasure::{self, RegistryRows};
+use crate::registry::exports::SavedExport;
 use crate::registry::tenants::TenantError;
 
 /// Why a user was not erased, or not to the end; doing it again finishes.
@@ -74,7 +76,7 @@ pub struct EraseReport {
     pub days: u64,
     /// Evidence files with rows of the user, those of the user's own anomalies included.
     pub evidence_files: u64,
-    /// Rows of the registry about the user, by table.
+    /// Rows of the registry about the user, by table; saved exports are all of the tenant, whoever they are about.
     pub registry_rows: BTreeMap<String, u64>,
     /// Entries of the audit trail that named the user.
     pub audit_entries: u64,
@@ -107,11 +109,9 @@ impl Services {
         if name.is_empty() {
             return Err(EraseError::NoName);
         }
-        let target = Target {
-            tenant_folder: self.lake.tenant_folder(key),
-            user_key: name.clone(),
-            until_ms: self.clock.now_ms(),
-        };
+        let (folder, of, now_ms) = (self.lake.tenant_folder(key), name.clone(), self.clock.now_ms());
+        let target = self.cpu.spawn_blocking(move || Target::up_to_now(folder, of, now_ms));
+        let target = target.await.map_err(LakeError::Task)??;
         if dry_run {
             return self.count_user(key, target, meter).await;
         }
@@ -119,12 +119,16 @@ impl Services {
         let begun = audit_entry(actor, self.clock.now_ms(), Some(key), "user-data.erase", &*mark);
         self.audit(begun).await?;
         let erased = self.erase_activities(key, target, meter).await?;
-        let rows = self.erase_rows(key, name.clone(), mark.clone()).await?;
+        let rows = self.erase_rows(key, name.clone()).await?;
+        self.delete_export_files(key, &rows.exports).await;
+        let entries = self.mask_audit(key, &name, Some(&mark)).await?;
         // The rows are gone; what is left is the name in rules of the index.
         self.erase_uci_user(&tenant, &name).await?;
         let evidence = self.erase_evidence(key, &name, &rows.evidence_files, meter).await?;
-        let mut report = report(erased, &rows, evidence);
-        report.gone_from_ms = (erased.files > 0).then(|| self.clock.now_ms().saturating_add(KEEP_MS));
+        let mentions = erasure::mentions(&mut *self.registry.read().await?, key, &name).await?;
+        let mut report = report(erased, &rows, evidence, entries, &mentions);
+        report.gone_from_ms =
+            (erased.files > 0).then(|| self.clock.now_ms().saturating_add(self.settings.keep_replaced_ms()));
         let mut done = audit_entry(actor, self.clock.now_ms(), Some(key), "user-data.erased", &*mark);
         done.rows = i64::try_from(report.activities).ok();
         done.detail = json!({
@@ -146,7 +150,9 @@ impl Services {
         let others = self.evidence_with(key, &name, meter).await?;
         let others = others.iter().filter(|other| !rows.evidence_files.contains(&other.file)).count() as u64;
         let evidence = rows.evidence_files.len() as u64 + others;
-        Ok(EraseReport { dry_run: true, ..report(erased, &rows, evidence) })
+        let entries = self.mask_audit(key, &name, None).await?;
+        let mentions = erasure::mentions(&mut *self.registry.read().await?, key, &name).await?;
+        Ok(EraseReport { dry_run: true, ..report(erased, &rows, evidence, entries, &mentions) })
     }
 
     /// The name's keyed hash, the same at every erasure.
@@ -167,14 +173,41 @@ impl Services {
         erasing.await.map_err(LakeError::Task)?
     }
 
-    async fn erase_rows(&self, key: TenantKey, name: String, mark: String) -> Result<RegistryRows, RegistryError> {
+    async fn erase_rows(&self, key: TenantKey, name: String) -> Result<RegistryRows, RegistryError> {
         let erase = self.registry.write(move |conn| {
             Box::pin(async move {
                 erasure::outdate_attempts(conn, key).await?;
-                erasure::erase(conn, key, &name, &mark).await
+                erasure::erase(conn, key, &name).await
             })
         });
         erase.await
+    }
+
+    /// Stops the attempts at exports that are gone, and deletes their files; a part of one goes with its attempt.
+    async fn delete_export_files(&self, key: TenantKey, exports: &[SavedExport]) {
+        for export in exports {
+            self.saved_exports.cancel(export.id);
+            if let Some(made) = &export.made {
+                self.saved_exports.remove_file(key, &made.file).await;
+            }
+        }
+    }
+
+    /// Puts the mark in the place of the name in the audit trail, a page a transaction; without one it counts. Returns
+    /// how many entries name the user.
+    async fn mask_audit(&self, key: TenantKey, name: &str, mark: Option<&str>) -> Result<u64, RegistryError> {
+        let (mut after, mut entries) = (0, 0);
+        while let Some(page) = erasure::audit_page(&mut *self.registry.read().await?, key, name, after).await? {
+            after = page.last;
+            entries += page.naming.len() as u64;
+            let Some(mark) = mark.filter(|_| !page.naming.is_empty()) else { continue };
+            let (name, mark) = (name.to_owned(), mark.to_owned());
+            let write = self.registry.write(move |conn| {
+                Box::pin(async move { erasure::mask_entries(conn, page.naming, &name, &mark).await })
+            });
+            write.await?;
+        }
+        Ok(entries)
     }
 
     /// Deletes evidence files of the erased anomalies and those of others that hold rows of the user. Returns how
@@ -188,7 +221,7 @@ impl Services {
     ) -> Result<u64, EraseError> {
         let table = self.lake.table(key).await?;
         for file in of_user {
-            delete_evidence_file(&table, file).await;
+            erase_evidence_file(&table, file).await;
         }
         let mut deleted = of_user.len() as u64;
         for RecordedFile { anomaly, file, .. } in self.evidence_with(key, name, meter).await? {
@@ -197,7 +230,7 @@ impl Services {
                 .registry
                 .write(move |conn| Box::pin(async move { erasure::forget_evidence(conn, key, anomaly, &path).await }));
             if forgotten.await? {
-                delete_evidence_file(&table, &file).await;
+                erase_evidence_file(&table, &file).await;
                 deleted += 1;
             }
         }
@@ -232,7 +265,13 @@ impl Services {
     }
 }
 
-fn report(erased: Erased, rows: &RegistryRows, evidence_files: u64) -> EraseReport {
+fn report(
+    erased: Erased,
+    rows: &RegistryRows,
+    evidence_files: u64,
+    audit_entries: u64,
+    mentions: &[AnomalyId],
+) -> EraseReport {
     EraseReport {
         activities: erased.rows,
         files: erased.files,
@@ -240,8 +279,8 @@ fn report(erased: Erased, rows: &RegistryRows, evidence_files: u64) -> EraseRepo
         days: erased.days,
         evidence_files,
         registry_rows: rows.rows.clone(),
-        audit_entries: rows.audit_entries,
-        mentioned_in: rows.mentions.iter().map(|id| id.get()).collect(),
+        audit_entries,
+        mentioned_in: mentions.iter().map(|id| id.get()).collect(),
         ..EraseReport::default()
     }
 }

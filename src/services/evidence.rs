@@ -113,8 +113,20 @@ enum Recorded {
     Wanted(Box<Anomaly>, Box<Evidence>),
 }
 
-/// Deletes a file that the registry names no more. A failure leaves garbage and harms nobody.
+/// Deletes a file that the registry names no more, or leaves it to vacuum while somebody who began before may open it. A
+/// failure leaves garbage and harms nobody.
 pub(super) async fn delete_evidence_file(table: &ActivityTable, file: &str) {
+    let files = table.file_use();
+    files.retire([file]);
+    if !files.may_be_read(file) {
+        erase_evidence_file(table, file).await;
+        files.deleted(file);
+    }
+}
+
+/// Deletes a file that the registry names no more, at once: what still reads it fails. Else as
+/// [`delete_evidence_file`].
+pub(super) async fn erase_evidence_file(table: &ActivityTable, file: &str) {
     let path = object_store::path::Path::from(file);
     if let Err(error) = table.tenant_store().delete(&path).await {
         tracing::warn!(%path, %error, "could not delete an evidence file that is in use no more");

@@ -28,7 +28,7 @@ pub enum NoRoom {
     Disk {
         /// Free bytes.
         free_bytes: u64,
-        /// Free bytes below which nothing is stored.
+        /// Free bytes below which this is not stored.
         min_bytes: u64,
     },
     /// The disk could not be asked.
@@ -77,7 +77,12 @@ impl Disk {
 
     /// Refuses to store anything while less is free than the setting `min-free-disk`.
     pub(super) fn check(&self) -> Result<(), NoRoom> {
-        let (free_bytes, min_bytes) = (self.free().map_err(NoRoom::Unknown)?, self.min_bytes);
+        self.check_for(0)
+    }
+
+    /// As [`Disk::check`], for so many bytes: afterwards as much as that setting says is still free.
+    pub(super) fn check_for(&self, bytes: u64) -> Result<(), NoRoom> {
+        let (free_bytes, min_bytes) = (self.free().map_err(NoRoom::Unknown)?, self.min_bytes.saturating_add(bytes));
         if free_bytes < min_bytes { Err(NoRoom::Disk { free_bytes, min_bytes }) } else { Ok(()) }
     }
 }

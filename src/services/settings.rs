@@ -74,6 +74,10 @@ pub struct ServerSettings {
     /// Free bytes of the data directory's disk below which nothing is stored; reads go on. Default 1 GiB.
     #[serde(deserialize_with = "size")]
     pub min_free_disk: u64,
+    /// How long data files that left their table, and entries of its log, stay on disk for readers that are not this
+    /// server; for its own they stay as long as they are read. At most 30 d. Default 2 h.
+    #[serde(deserialize_with = "span")]
+    pub keep_replaced: Duration,
     /// Saved exports.
     pub exports: ExportSettings,
     /// Defaults of the tenants' limits.
@@ -193,6 +197,7 @@ impl Default for ServerSettings {
             download_stall_timeout: Duration::from_mins(5),
             shutdown_grace: Duration::from_mins(1),
             min_free_disk: 1 << 30,
+            keep_replaced: Duration::from_hours(2),
             exports: ExportSettings::default(),
             tenant: TenantDefaults::default(),
             tokens: TokenSettings::default(),
@@ -290,6 +295,7 @@ impl ServerSettings {
                 "from 1s to 90d",
             )?;
         }
+        range(self.keep_replaced <= Duration::from_hours(30 * 24), "keep-replaced", "at most 30d")?;
         range(self.exports.at_once >= 1, "exports.at-once", "at least 1")?;
         range(self.exports.keep >= Duration::from_mins(1), "exports.keep", "at least 1m")?;
         range(self.exports.per_tenant >= 1, "exports.per-tenant", "at least 1")?;
@@ -303,6 +309,12 @@ impl ServerSettings {
             "tenant.recency",
             "at most tenant.activity-retention",
         )
+    }
+
+    /// [`ServerSettings::keep_replaced`] in ms.
+    #[must_use]
+    pub fn keep_replaced_ms(&self) -> i64 {
+        ms(self.keep_replaced)
     }
 
     /// The tenants' default settings of the User Confidence Index.
@@ -400,6 +412,7 @@ mod tests {
             ("[tenant]\napi-rate = 0", "or off"),
             ("[tokens]\naccess = \"91d\"", "tokens.access"),
             ("[tokens]\nrefresh = \"0s\"", "tokens.refresh"),
+            ("keep-replaced = \"31d\"", "at most 30d"),
             ("[exports]\nkeep = \"1s\"", "exports.keep"),
             ("[sql]\nmemory = \"1MiB\"", "sql.memory"),
             ("[sql]\ntenant-memory = \"50MiB\"", "100MiB"),

@@ -141,17 +141,43 @@ pub enum Visit {
 impl Services {
     /// Merges small files of the tables that have got many appends, and plans a look at all tables that have got
     /// any. Failures are logged and counted; the next append or the next look tries again.
+    ///
+    /// It goes in rounds: each tenant with too many files gets one merge, the smallest first, and whoever has got
+    /// too many meanwhile is in the next round.
     pub async fn follow_appends(&self) {
-        for tenant in self.lake.feed().take_fresh() {
-            if let Err(error) = self.announce(tenant).await {
-                self.upkeep_failed(tenant, &error);
+        let mut busy = HashSet::new();
+        loop {
+            for tenant in self.lake.feed().take_fresh() {
+                if let Err(error) = self.announce(tenant).await {
+                    self.upkeep_failed(tenant, &error);
+                }
+            }
+            busy.extend(self.lake.feed().take_busy());
+            if busy.is_empty() {
+                return;
+            }
+            for tenant in self.next_round(std::mem::take(&mut busy)).await {
+                match self.merge_once(tenant).await {
+                    Ok(true) => drop(busy.insert(tenant)),
+                    Ok(false) => {}
+                    Err(error) => self.upkeep_failed(tenant, &error),
+                }
             }
         }
-        for tenant in self.lake.feed().take_busy() {
-            if let Err(error) = self.merge_small_files(tenant).await {
-                self.upkeep_failed(tenant, &error);
+    }
+
+    /// Those of the tenants that have something to merge, the ones with the fewest bytes first.
+    async fn next_round(&self, busy: HashSet<TenantKey>) -> Vec<TenantKey> {
+        let mut round = Vec::new();
+        for tenant in busy {
+            match self.next_merge_bytes(tenant).await {
+                Ok(Some(bytes)) => round.push((bytes, tenant)),
+                Ok(None) => {}
+                Err(error) => self.upkeep_failed(tenant, &error),
             }
         }
+        round.sort_unstable();
+        round.into_iter().map(|(_, tenant)| tenant).collect()
     }
 
     /// Makes sure that a tenant with new rows is looked at once they are old enough to be sorted. Costs a write of

@@ -29,8 +29,9 @@ use crate::support::wait::until;
 pub(crate) use ledger::Damage;
 use ledger::{Ledger, Old};
 
-/// Commits as fast as they come.
-const SETTINGS: &str = "commit-interval = \"0s\"\n";
+/// Commits as fast as they come, and keeps nothing for readers other than the server's own, so that vacuum and the clean-up
+/// of the log find something to delete.
+const SETTINGS: &str = "commit-interval = \"0s\"\nkeep-replaced = \"0s\"\n";
 
 /// How hard to try.
 #[derive(Debug, Clone, Copy)]
@@ -58,6 +59,10 @@ pub(crate) struct Report {
     pub(crate) exports: u64,
     pub(crate) upkeep: u64,
     pub(crate) dropped_days: usize,
+    /// Files that vacuum told of having deleted.
+    pub(crate) vacuumed: u64,
+    /// Restarts that found fewer of the log's old entries than the one before.
+    pub(crate) log_cleanups: u64,
     pub(crate) checks: u64,
     pub(crate) damage: Damage,
     pub(crate) violations: Vec<String>,
@@ -78,6 +83,7 @@ impl fmt::Display for Report {
         writeln!(f, "acknowledged requests {}, rows {}", self.answered, self.acknowledged_rows)?;
         writeln!(f, "anomalies {}, exports {}", self.anomalies, self.exports)?;
         writeln!(f, "upkeep by hand {}, days dropped {}, deep checks {}", self.upkeep, self.dropped_days, self.checks)?;
+        writeln!(f, "files vacuumed {}, cycles with a clean-up of the log {}", self.vacuumed, self.log_cleanups)?;
         writeln!(f, "refused for now {}", self.refused)?;
         let Damage { lost, duplicated, torn, unknown } = self.damage;
         write!(f, "rows lost {lost}, duplicated {duplicated}, torn {torn}, unknown {unknown}")?;
@@ -99,6 +105,8 @@ struct Run {
     token: String,
     /// An anomaly of all activities.
     everything: i64,
+    /// The oldest entry of the table's log at the last restart.
+    oldest_entry: Option<String>,
     report: Report,
 }
 
@@ -124,6 +132,7 @@ pub(crate) async fn run(plan: Plan) -> Report {
         chance: Seeded::new(plan.seed),
         token,
         everything: made.json()["id"].as_i64().unwrap(),
+        oldest_entry: None,
         report: Report::default(),
         dir,
     };
@@ -203,8 +212,20 @@ impl Run {
         self.report.repeated += self.ledger.settle();
     }
 
+    /// Notices whether the log was cleaned up since the last time.
+    fn look_at_log(&mut self) {
+        let Ok(log) = std::fs::read_dir(self.dir.data().join("lake/tenant=5618-1/activities/_delta_log")) else {
+            return;
+        };
+        let names = log.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let oldest = names.filter(|name| name.ends_with(".json")).min();
+        self.report.log_cleanups += u64::from(self.oldest_entry.is_some() && oldest > self.oldest_entry);
+        self.oldest_entry = oldest;
+    }
+
     /// Starts the server again, which is now and then killed while it starts.
     async fn restart(&mut self) -> TestProcess {
+        self.look_at_log();
         while self.chance.below(8) == 0 {
             let mut child = self.dir.command().spawn().unwrap();
             for _ in 0..self.chance.below(100_000) {
@@ -278,6 +299,7 @@ impl Run {
             anomalies: books.anomalies.len(),
             exports: books.exports,
             upkeep: books.upkeep,
+            vacuumed: books.vacuumed,
             kept: (!clean).then(|| self.dir.keep()),
             ..std::mem::take(&mut self.report)
         };

@@ -17,7 +17,7 @@ use anomalake::lake::upkeep::live::live_days;
 use anomalake::lake::upkeep::log::tidy_log;
 use anomalake::lake::upkeep::plan::Retention;
 use anomalake::lake::upkeep::retain::{drop_day, expired};
-use anomalake::lake::upkeep::vacuum::{KEEP_MS, delete, stored_evidence, unnamed_data, unnamed_evidence};
+use anomalake::lake::upkeep::vacuum::{delete, stored_evidence, unnamed_data, unnamed_evidence};
 use anomalake::registry::anomalies::{self, NewAnomaly};
 use anomalake::registry::evidence::{self, EvidenceFile};
 
@@ -25,6 +25,9 @@ use crate::support::seeded::Seeded;
 
 use super::ledger::{Ledger, Request, Told};
 use super::life::{Life, NOW_MS, around, batch};
+
+/// How long files and log entries are kept, in ms.
+const KEEP_MS: i64 = 7_200_000;
 
 impl Life {
     /// An anomaly, its evidence file, and the transaction that names it; each may fail.
@@ -89,7 +92,7 @@ impl Life {
                 return;
             }
         }
-        let done = compact(&table, &std::env::temp_dir(), day, &files, layout).await;
+        let done = compact(&table, &std::env::temp_dir(), day, &files, layout, &|| Ok(())).await;
         ledger.upkeep_commits += u64::from(done.is_ok());
     }
 
@@ -107,12 +110,12 @@ impl Life {
                     ledger.upkeep_commits += u64::from(matches!(dropped, Ok(Some(_))));
                 }
             }
-            1 => drop(tidy_log(&table, later_ms).await),
+            1 => drop(tidy_log(&table, KEEP_MS, later_ms).await),
             _ => {
                 let stored = stored_evidence(&table).await;
                 let named = evidence::all_files(&mut self.registry.read().await.unwrap(), self.tenant).await.unwrap();
                 let named: std::collections::HashSet<String> = named.into_iter().collect();
-                if let (Ok(stored), Ok(unnamed)) = (stored, unnamed_data(&table, later_ms).await) {
+                if let (Ok(stored), Ok(unnamed)) = (stored, unnamed_data(&table, KEEP_MS, later_ms).await) {
                     let evidence = unnamed_evidence(
                         stored,
                         |path: &str| named.contains(path),

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use arrow::datatypes::DataType;
 use deltalake::kernel::Add;
+use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
 use parquet::file::statistics::Statistics as ColumnStatistics;
 use sha2::{Digest, Sha256};
@@ -18,12 +19,16 @@ use super::statistics::{Bound, Bounds, Statistics};
 use crate::domain::activity::{DAY, TIME_STAMP, lake_schema};
 use crate::domain::day::Day;
 use crate::domain::tenant::TenantId;
+use crate::lake::batch_rows::batch_rows;
 use crate::lake::checksums::sha256_of;
 use crate::lake::evidence_files::hex;
 use crate::lake::layout::ACTIVITIES;
 use crate::lake::watch::Watch;
 
-/// Rows that are decoded at a time; a record may have a megabyte.
+/// Decoded bytes of a batch, about.
+const BATCH_BYTES: u64 = 8 << 20;
+
+/// Most rows of a batch.
 const BATCH_ROWS: usize = 1024;
 
 /// A data file to be checked.
@@ -125,8 +130,9 @@ impl<'a> DataFile<'a> {
         let (mut bounds, mut checked) = (Bounds::default(), RowCheck::new(self.tenant, self.day()));
         let mut decoded = 0_u64;
         let read = contain(|| {
+            let rows = batch_rows(footer.metadata(), &ProjectionMask::all(), BATCH_BYTES, BATCH_ROWS);
             let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(file, footer);
-            for batch in reader.with_batch_size(BATCH_ROWS).build()? {
+            for batch in reader.with_batch_size(rows).build()? {
                 let batch = batch?;
                 decoded += batch.num_rows() as u64;
                 bounds.add(&batch);

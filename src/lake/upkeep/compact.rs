@@ -19,6 +19,12 @@ use crate::lake::feed::WrittenBy;
 use crate::lake::rewrite::Rewrite;
 use crate::lake::table::ActivityTable;
 
+/// Decoded bytes after which the disk is looked at again; on disk they are less.
+const LOOK_AT_ROOM_BYTES: usize = 64 << 20;
+
+/// Whether the disk still has room for what is being written.
+pub type Room<'a> = dyn Fn() -> Result<(), LakeError> + Send + Sync + 'a;
+
 /// Batches between the reading and the writing side.
 const BATCHES_AHEAD: usize = 2;
 
@@ -40,23 +46,26 @@ pub struct Compacted {
 /// Rewrites files of one day, in order of (userKey, timeStamp), and commits. Appends go on meanwhile. Success
 /// means: committed and durable; queries that started before go on with the old files. A crash at any moment
 /// leaves the table as it was or as it should be, and perhaps garbage for vacuum. Memory does not depend on the
-/// size of the day. `tmp` takes temporary files when there are more files than can be merged at a time.
+/// size of the day. `tmp` takes temporary files when there are more files than can be merged at a time. `room` is
+/// asked again and again; its failure ends the rewrite.
 ///
 /// # Errors
 /// [`LakeError::Superseded`] when one of the files was replaced meanwhile: plan anew. Else what reading,
-/// writing or committing says; nothing was changed then unless it is [`LakeError::Interrupted`].
+/// writing or committing says; nothing was changed then unless it is [`LakeError::Interrupted`], and nothing stays on
+/// disk.
 pub async fn compact(
     table: &ActivityTable,
     tmp: &Path,
     day: Day,
     inputs: &[LiveFile],
     layout: DayLayout,
+    room: &Room<'_>,
 ) -> Result<Compacted, LakeError> {
     let files = table.file_use();
     // In this order: what is live after the reader began, stays on disk as long as the reader does.
     let _reader = files.read();
     still_live(table, inputs)?;
-    let mut added = write(table, tmp, day, inputs, layout).await?;
+    let mut added = write(table, tmp, day, inputs, layout, room).await?;
     let (run, by) = match layout {
         DayLayout::Merged => (None, WrittenBy::Merge),
         DayLayout::Sorted => (Some(Uuid::new_v4().simple().to_string()), WrittenBy::Sort),
@@ -92,6 +101,7 @@ async fn write(
     day: Day,
     inputs: &[LiveFile],
     layout: DayLayout,
+    room: &Room<'_>,
 ) -> Result<Vec<Add>, LakeError> {
     let folder = table.data_folder();
     let files: Vec<PathBuf> = inputs.iter().map(|file| table.local_folder().join(&file.path)).collect();
@@ -103,8 +113,15 @@ async fn write(
     let _writing = folder.writing();
     let mut writer = folder.rewriter(layout);
     let mut failure = None;
+    let mut decoded_bytes = 0;
     while let Some(batch) = batches.recv().await {
-        let written = match with_day(&batch, day) {
+        decoded_bytes += batch.get_array_memory_size();
+        let mut written = Ok(());
+        if decoded_bytes >= LOOK_AT_ROOM_BYTES {
+            decoded_bytes = 0;
+            written = room();
+        }
+        let written = match written.and_then(|()| with_day(&batch, day)) {
             Ok(batch) => writer.write(&batch).await,
             Err(error) => Err(error),
         };
@@ -116,9 +133,7 @@ async fn write(
     drop(batches);
     let read = reading.await;
     if let Some(error) = failure.or(read.err()) {
-        if let Err(abort) = writer.abort().await {
-            tracing::warn!(%abort, "could not abort a failed rewrite");
-        }
+        writer.abort().await;
         return Err(error);
     }
     let added = writer.close().await?;

@@ -123,7 +123,7 @@ fn live_days_of(
 
 /// Writes down in the actions that add `files` what was ingested and written for their rows, and the run
 /// that they form. The sums are shared out by size.
-pub(super) fn tag(files: &mut [Add], inputs: &[LiveFile], run: Option<&str>) {
+pub(in crate::lake) fn tag(files: &mut [Add], inputs: &[LiveFile], run: Option<&str>) {
     let size = |file: &Add| u64::try_from(file.size).unwrap_or(0);
     let total = files.iter().map(size).sum::<u64>().max(1);
     let ingested: u64 = inputs.iter().map(|file| file.ingested_bytes).sum();

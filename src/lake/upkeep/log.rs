@@ -14,9 +14,6 @@ use crate::lake::table::ActivityTable;
 /// tables that are written to seldom.
 const WORTH_A_CHECKPOINT: u64 = 10;
 
-/// How long log entries are kept, in ms: twice the longest deadline of a query, as for removed files.
-pub const KEEP_LOG_MS: i64 = 2 * 3_600_000;
-
 /// Version of the newest checkpoint; none without one.
 ///
 /// # Errors
@@ -37,13 +34,13 @@ pub async fn checkpoint_version(table: &ActivityTable) -> Result<Option<u64>, La
 }
 
 /// Writes a checkpoint when there are enough entries since the last one, then deletes entries that a checkpoint
-/// covers and that are old enough. Returns how many were deleted. Run it on the CPU runtime: writing a
+/// covers and that are older than `keep_ms`. Returns how many were deleted. Run it on the CPU runtime: writing a
 /// checkpoint does not yield.
 ///
 /// # Errors
 /// When the log cannot be read or written. It is readable all the same: entries are deleted only behind a
 /// checkpoint.
-pub async fn tidy_log(table: &ActivityTable, now_ms: i64) -> Result<usize, LakeError> {
+pub async fn tidy_log(table: &ActivityTable, keep_ms: i64, now_ms: i64) -> Result<usize, LakeError> {
     let current = table.current();
     let version = current.snapshot()?.version();
     let covered = checkpoint_version(table).await?;
@@ -53,6 +50,6 @@ pub async fn tidy_log(table: &ActivityTable, now_ms: i64) -> Result<usize, LakeE
         return Ok(0);
     }
     let log = current.log_store();
-    let before_ms = now_ms.saturating_sub(KEEP_LOG_MS);
+    let before_ms = now_ms.saturating_sub(keep_ms);
     Ok(deltalake::checkpoints::cleanup_expired_logs_for(version, log.as_ref(), before_ms, None).await?)
 }

@@ -10,14 +10,15 @@ use arrow::array::RecordBatch;
 use arrow::compute::interleave_record_batch;
 use arrow::datatypes::SchemaRef;
 use arrow::row::{OwnedRow, Row, RowConverter, Rows, SortField};
-use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+use parquet::arrow::{ArrowWriter, ProjectionMask};
 use parquet::basic::{Compression, ZstdLevel};
-use parquet::file::metadata::{PageIndexPolicy, RowGroupMetaData};
+use parquet::file::metadata::PageIndexPolicy;
 use parquet::file::properties::WriterProperties;
 use tempfile::NamedTempFile;
 
 use crate::domain::activity::{TIME_STAMP, USER_KEY};
+use crate::lake::batch_rows::batch_rows;
 use crate::lake::error::LakeError;
 
 /// Files that are open at a time. Each costs a batch and the current pages of its columns, some megabytes.
@@ -25,6 +26,9 @@ pub const MOST_OPEN: usize = 32;
 
 /// Decoded bytes of a batch of one file, about.
 const BATCH_BYTES: u64 = 512 << 10;
+
+/// Most rows of such a batch.
+const BATCH_ROWS: usize = 2048;
 
 /// Where merged batches go; false ends the merge.
 pub type Sink<'a> = dyn FnMut(RecordBatch) -> Result<bool, LakeError> + 'a;
@@ -132,14 +136,7 @@ fn open(path: &Path, schema: &SchemaRef) -> Result<(ParquetRecordBatchReader, us
     let options =
         ArrowReaderOptions::new().with_schema(SchemaRef::clone(schema)).with_page_index_policy(PageIndexPolicy::Skip);
     let builder = ParquetRecordBatchReaderBuilder::try_new_with_options(File::open(path)?, options)?;
-    let groups = builder.metadata().row_groups();
-    let sum = |of: fn(&RowGroupMetaData) -> i64| {
-        groups.iter().map(|group| u64::try_from(of(group)).unwrap_or(0)).sum::<u64>()
-    };
-    let (bytes, rows) = (sum(RowGroupMetaData::total_byte_size), sum(RowGroupMetaData::num_rows));
-    // Rows may have a megabyte each; encoded columns weigh more when they are decoded.
-    let row_bytes = bytes.checked_div(rows).unwrap_or(0).max(256);
-    let batch_rows = usize::try_from((BATCH_BYTES / row_bytes).clamp(8, 2048)).unwrap_or(8);
+    let batch_rows = batch_rows(builder.metadata(), &ProjectionMask::all(), BATCH_BYTES, BATCH_ROWS);
     Ok((builder.with_batch_size(batch_rows).build()?, batch_rows))
 }
 

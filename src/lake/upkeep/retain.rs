@@ -12,6 +12,8 @@ use crate::lake::table::ActivityTable;
 pub struct DroppedDay {
     /// The day.
     pub day: Day,
+    /// When it expired, ms since epoch.
+    pub expired_ms: i64,
     /// Its files.
     pub files: usize,
     /// Their rows.
@@ -21,9 +23,10 @@ pub struct DroppedDay {
 }
 
 impl DroppedDay {
-    fn of(day: Day, files: &[LiveFile]) -> Self {
+    fn of(day: Day, files: &[LiveFile], retention: Retention) -> Self {
         Self {
             day,
+            expired_ms: expires_at_ms(day, files, retention),
             files: files.len(),
             rows: files.iter().map(|file| file.rows).sum(),
             bytes: files.iter().map(|file| file.bytes).sum(),
@@ -37,8 +40,8 @@ impl DroppedDay {
 /// When the snapshot cannot be looked at.
 pub fn expired(table: &ActivityTable, retention: Retention, now_ms: i64) -> Result<Vec<DroppedDay>, LakeError> {
     let days = live_days(&table.current())?;
-    let expired = days.iter().filter(|(day, files)| expires_at_ms(**day, files, retention) <= now_ms);
-    Ok(expired.map(|(day, files)| DroppedDay::of(*day, files)).collect())
+    let days = days.iter().map(|(day, files)| DroppedDay::of(*day, files, retention));
+    Ok(days.filter(|day| day.expired_ms <= now_ms).collect())
 }
 
 /// Drops a day as it is now, if it has still expired; rows that arrive meanwhile stay. Success means: committed
@@ -54,10 +57,10 @@ pub async fn drop_day(
     now_ms: i64,
 ) -> Result<Option<DroppedDay>, LakeError> {
     let Some(files) = live_days(&table.current())?.remove(&day) else { return Ok(None) };
-    if expires_at_ms(day, &files, retention) > now_ms {
+    let dropped = DroppedDay::of(day, &files, retention);
+    if dropped.expired_ms > now_ms {
         return Ok(None);
     }
-    let dropped = DroppedDay::of(day, &files);
     let removed = files.into_iter().map(|file| file.path).collect();
     table.replace_files(removed, Vec::new(), Rewrite::LessRows).await?;
     Ok(Some(dropped))

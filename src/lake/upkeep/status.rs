@@ -61,10 +61,10 @@ pub struct TableStatus {
 ///
 /// # Errors
 /// When folder or log cannot be read.
-pub async fn table_status(table: &ActivityTable, now_ms: i64) -> Result<TableStatus, LakeError> {
+pub async fn table_status(table: &ActivityTable, keep_ms: i64, now_ms: i64) -> Result<TableStatus, LakeError> {
     let current = table.current();
     let days = live_days(&current)?;
-    let unnamed = unnamed_data(table, now_ms).await?;
+    let unnamed = unnamed_data(table, keep_ms, now_ms).await?;
     let total = days.values().map(|files| Written::of(files)).fold(Written::default(), |sum, day| Written {
         ingested: sum.ingested + day.ingested,
         written: sum.written + day.written,

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use arrow::array::AsArray;
+use arrow::array::{AsArray, RecordBatch, StringArray};
 use arrow::datatypes::Int64Type;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
@@ -18,7 +18,7 @@ use super::log::tidy_log;
 use super::merge::{MOST_OPEN, merge};
 use super::plan::{Retention, Written, is_sorted};
 use super::retain::{drop_day, expired};
-use super::vacuum::{KEEP_MS, Unnamed, delete, unnamed_data};
+use super::vacuum::{Unnamed, delete, unnamed_data};
 use crate::domain::clock::{Clock, SystemClock};
 use crate::domain::day::{DAY_MS, Day};
 use crate::lake::data_files::{DayLayout, Rows};
@@ -29,6 +29,9 @@ use crate::lake::tables::Lake;
 use crate::lake::testing::{MemoryLedger, lake, lake_with, rows, tenant};
 
 const FIRST: Day = Day::from_days_since_epoch(0);
+
+/// How long files and log entries are kept here.
+const KEEP_MS: i64 = 7_200_000;
 
 /// A time at which everything on disk is old.
 fn later() -> i64 {
@@ -93,11 +96,11 @@ fn expected(files: usize) -> BTreeMap<String, usize> {
 }
 
 async fn sort(table: &ActivityTable, dir: &Path) -> Result<(), LakeError> {
-    compact(table, &dir.join("tmp"), FIRST, &live(table), DayLayout::Sorted).await.map(drop)
+    compact(table, &dir.join("tmp"), FIRST, &live(table), DayLayout::Sorted, &|| Ok(())).await.map(drop)
 }
 
 async fn vacuum(table: &ActivityTable, now_ms: i64) -> Unnamed {
-    let unnamed = unnamed_data(table, now_ms).await.unwrap();
+    let unnamed = unnamed_data(table, KEEP_MS, now_ms).await.unwrap();
     delete(table, &unnamed.garbage).await.unwrap();
     unnamed
 }
@@ -113,7 +116,8 @@ async fn a_sorted_day_is_one_run_with_bloom_filters_and_stays_known_as_such() {
     let table = first.table(tenant()).await.unwrap();
     fill(&table, 6).await;
     let before = live(&table);
-    let merged = compact(&table, &dir.path().join("tmp"), FIRST, &before[..4], DayLayout::Merged).await.unwrap();
+    let merged =
+        compact(&table, &dir.path().join("tmp"), FIRST, &before[..4], DayLayout::Merged, &|| Ok(())).await.unwrap();
     assert_eq!((merged.files_before, merged.files_after, merged.rows), (4, 1, 20));
     assert!(!is_sorted(&live(&table)));
     sort(&table, dir.path()).await.unwrap();
@@ -134,7 +138,7 @@ async fn a_sorted_day_is_one_run_with_bloom_filters_and_stays_known_as_such() {
     for file in 6..20 {
         append(&table, file).await;
     }
-    assert!(tidy_log(&table, later()).await.unwrap() > 0);
+    assert!(tidy_log(&table, KEEP_MS, later()).await.unwrap() > 0);
     drop((table, first));
     let (again, _) = lake(&dir);
     let table = again.table(tenant()).await.unwrap();
@@ -169,6 +173,54 @@ fn rows_that_are_not_in_order_are_refused_and_not_taken_for_sorted() {
     writer.close().unwrap();
     let refused = merge(&[path], &batch.schema(), dir.path(), &mut |_| Ok(true));
     assert!(matches!(refused, Err(LakeError::Inconsistent(_))), "{refused:?}");
+}
+
+/// Rows that all bear the same text of so many bytes, each user's later than the one before.
+fn rows_with_a_text(count: usize, bytes: usize) -> RecordBatch {
+    let users: Vec<String> = (0..count).map(|n| format!("user-{n:06}")).collect();
+    let batch = rows(&users.iter().map(|user| (1, user.as_str(), "a")).collect::<Vec<_>>());
+    let at = batch.schema().index_of("fileName").unwrap();
+    let mut columns = batch.columns().to_vec();
+    columns[at] = Arc::new(StringArray::from(vec!["x".repeat(bytes); count]));
+    RecordBatch::try_new(batch.schema(), columns).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_text_that_many_rows_share_does_not_fill_the_memory() {
+    let dir = tempfile::tempdir().unwrap();
+    let (lake, _) = lake(&dir);
+    let table = lake.table(tenant()).await.unwrap();
+    for _ in 0..4 {
+        table.append(Rows::Batches(vec![rows_with_a_text(200, 100_000)]), None).await.unwrap();
+    }
+    let files = live(&table);
+    assert!(files.iter().all(|file| file.bytes < 100_000), "the text is not stored once: {files:?}");
+    let paths: Vec<_> = files.iter().map(|file| path_of(dir.path(), &file.path)).collect();
+    let (mut merged, mut largest) = (0, 0);
+    let mut sink = |batch: RecordBatch| {
+        merged += batch.num_rows();
+        largest = largest.max(batch.get_array_memory_size());
+        Ok(true)
+    };
+    merge(&paths, &table.data_folder().file_schema(), dir.path(), &mut sink).unwrap();
+    assert_eq!(merged, 800);
+    assert!(largest < 4 << 20, "a batch has {largest} bytes");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rewrite_ends_when_the_room_does_and_leaves_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let (lake, _) = lake(&dir);
+    let table = lake.table(tenant()).await.unwrap();
+    for _ in 0..2 {
+        table.append(Rows::Batches(vec![rows_with_a_text(400, 100_000)]), None).await.unwrap();
+    }
+    let before = (table.version(), files_on_disk(dir.path()));
+    let full = || Err(LakeError::NotStored("planted".into()));
+    let ended = compact(&table, &dir.path().join("tmp"), FIRST, &live(&table), DayLayout::Sorted, &full).await;
+    assert!(matches!(ended, Err(LakeError::NotStored(_))), "{ended:?}");
+    assert_eq!((table.version(), files_on_disk(dir.path())), before);
+    sort(&table, dir.path()).await.unwrap();
 }
 
 /// Syncs for real until it is told to fail, once.
@@ -289,22 +341,22 @@ async fn the_log_is_cleaned_behind_a_checkpoint_only() {
         log.filter(|entry| entry.as_ref().unwrap().path().extension().is_some_and(|kind| kind == "json")).count()
     };
     fill(&table, 3).await;
-    assert_eq!((tidy_log(&table, later()).await.unwrap(), entries()), (0, 4), "too few for a checkpoint");
+    assert_eq!((tidy_log(&table, KEEP_MS, later()).await.unwrap(), entries()), (0, 4), "too few for a checkpoint");
     for file in 3..10 {
         append(&table, file).await;
     }
-    assert_eq!(tidy_log(&table, SystemClock.now_ms()).await.unwrap(), 0, "the entries are young");
+    assert_eq!(tidy_log(&table, KEEP_MS, SystemClock.now_ms()).await.unwrap(), 0, "the entries are young");
     append(&table, 10).await;
-    assert_eq!((tidy_log(&table, later()).await.unwrap(), entries()), (10, 2));
+    assert_eq!((tidy_log(&table, KEEP_MS, later()).await.unwrap(), entries()), (10, 2));
     // The open table goes on though the entries that it was loaded from are gone.
     append(&table, 11).await;
     let last: Vec<_> = live(&table).drain(..2).collect();
-    compact(&table, &dir.path().join("tmp"), FIRST, &last, DayLayout::Merged).await.unwrap();
+    compact(&table, &dir.path().join("tmp"), FIRST, &last, DayLayout::Merged, &|| Ok(())).await.unwrap();
     assert_eq!(vacuum(&table, later()).await.garbage.len(), 2);
     for file in 12..70 {
         append(&table, file).await;
     }
-    assert!(tidy_log(&table, later()).await.unwrap() > 0);
+    assert!(tidy_log(&table, KEEP_MS, later()).await.unwrap() > 0);
     append(&table, 70).await;
     drop((table, first));
     let (again, _) = lake(&dir);

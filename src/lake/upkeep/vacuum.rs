@@ -12,10 +12,6 @@ use crate::lake::file_use::FileUse;
 use crate::lake::layout::{ACTIVITIES, EVIDENCE};
 use crate::lake::table::ActivityTable;
 
-/// How long a file is kept after it was written, and after it left the table, in ms: twice the longest deadline of a
-/// query. It protects readers that are not ours; for ours [`FileUse`] knows better.
-pub const KEEP_MS: i64 = 2 * 3_600_000;
-
 /// A file on disk.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredFile {
@@ -56,16 +52,21 @@ fn has_to_wait(file: &StoredFile, removed_ms: Option<i64>, in_use: bool, keep_ms
     in_use || !old(file.modified_ms) || !removed_ms.is_none_or(old)
 }
 
-/// Finds the data files that the newest snapshot does not name.
+/// Finds the data files that the newest snapshot does not name. `keep_ms` is how long one is kept after it was written, and
+/// after it left the table: it protects readers that are not ours; for ours [`FileUse`] knows better.
 ///
 /// # Errors
-/// When the folder or the log cannot be read.
-pub async fn unnamed_data(table: &ActivityTable, now_ms: i64) -> Result<Unnamed, LakeError> {
+/// When the folder or the log cannot be read, or the table was closed meanwhile.
+pub async fn unnamed_data(table: &ActivityTable, keep_ms: i64, now_ms: i64) -> Result<Unnamed, LakeError> {
     let stored = list(table, ACTIVITIES, "day=").await?;
     let files = table.file_use();
     // In this order: what is committed after this moment is live in the snapshot, or in this set.
     let uncommitted = files.uncommitted();
     let current = table.current();
+    // Whoever has opened the table anew may have committed since what this handle does not see.
+    if table.is_broken() {
+        return Err(LakeError::NotStored("the table was closed meanwhile; look for its files again".into()));
+    }
     let state = current.snapshot()?;
     let live: HashSet<String> = state.log_data().iter().map(|file| file.path().into_owned()).collect();
     let dead: Vec<StoredFile> = stored.into_iter().filter(|file| !live.contains(below_table(&file.path))).collect();
@@ -79,7 +80,7 @@ pub async fn unnamed_data(table: &ActivityTable, now_ms: i64) -> Result<Unnamed,
         let removed_ms = removed.get(path).copied();
         let unknown = removed_ms.is_none() && uncommitted.writing;
         let in_use = unknown || uncommitted.files.contains(path) || files.may_be_read(path);
-        let waits = has_to_wait(&file, removed_ms, in_use, KEEP_MS, now_ms);
+        let waits = has_to_wait(&file, removed_ms, in_use, keep_ms, now_ms);
         (if waits { &mut unnamed.waiting } else { &mut unnamed.garbage }).push(file);
     }
     Ok(unnamed)
@@ -163,6 +164,8 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+
+    const KEEP_MS: i64 = 7_200_000;
 
     fn file(path: &str, modified_ms: i64) -> StoredFile {
         StoredFile { path: path.to_owned(), bytes: 1, modified_ms }

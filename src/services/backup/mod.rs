@@ -5,7 +5,8 @@
 //! 2. each tenant's log up to its newest version, then the files of that version. The lake is made durable before the
 //!    registry, so it holds everything that the copied registry knows, and perhaps later ingests;
 //! 3. the idempotency keys of those later ingests, into the copied registry, so that a repeat is not stored again.
-//!    Evidence that was replaced before it was copied becomes pending in the copy;
+//!    Evidence that was replaced before it was copied becomes pending in the copy, and so do all saved exports: their
+//!    files are not copied;
 //! 4. every file and folder synced, then the list of the files with their checksums. Without that list it is no
 //!    backup.
 
@@ -92,6 +93,9 @@ pub struct BackupReport {
     pub bytes: u64,
     /// Evidence that was replaced meanwhile; a restored server makes it anew.
     pub evidence_to_remake: usize,
+    /// Saved exports that were ready; their files are not copied, and a restored server makes them anew.
+    #[serde(default)]
+    pub exports_to_remake: u64,
     /// What was damaged in the lake already.
     pub damage: Vec<TenantDamage>,
 }
@@ -174,6 +178,7 @@ impl Services {
             let of_tenant = |finding| TenantDamage { tenant: key.id.get(), finding };
             report.damage.extend(copied.damage.into_iter().map(of_tenant));
         }
+        report.exports_to_remake = registry.forget_export_files().await?;
         registry.close().await?;
         let (target, watch) = (folder.to_owned(), Arc::clone(meter));
         let finished = self.cpu.spawn_blocking(move || {
@@ -233,8 +238,11 @@ impl Services {
         first_group: i64,
         copied: &CopiedTenant,
     ) -> Result<(), RegistryError> {
-        let keys = self.registry.keys_of_groups(key, INGEST_ROUTE, first_group, copied.last_group).await?;
-        registry.replace_keys(key, INGEST_ROUTE, first_group, &keys).await?;
+        // Where the log does not tell what was stored, the keys stay as they were.
+        if let Some(last_group) = copied.last_group {
+            let keys = self.registry.keys_of_groups(key, INGEST_ROUTE, first_group, last_group).await?;
+            registry.replace_keys(key, INGEST_ROUTE, first_group, &keys).await?;
+        }
         for anomaly in &copied.lost_evidence {
             registry.forget_evidence(key, *anomaly).await?;
         }

@@ -22,8 +22,8 @@ const TRIES: usize = 8;
 pub(super) struct CopiedTenant {
     /// Its files, by path below the tenant's folder.
     pub(super) files: BTreeMap<String, Entry>,
-    /// Number of the last ingest group in the copy.
-    pub(super) last_group: i64,
+    /// Number of the last ingest group in the copy; none where the log is damaged and does not tell.
+    pub(super) last_group: Option<i64>,
     /// Anomalies whose evidence was replaced before it was copied.
     pub(super) lost_evidence: Vec<AnomalyId>,
     /// What was damaged in the lake already, or is.
@@ -50,7 +50,14 @@ pub(super) fn copy_tenant(
 ) -> io::Result<CopiedTenant> {
     let mut copied = CopiedTenant::default();
     for tries_left in (0..TRIES).rev() {
-        let state = copied.log(from, to, watch)?;
+        let state = match copied.log(from, to, watch)? {
+            CopiedLog::Whole(state) => state,
+            CopiedLog::Torn if tries_left > 0 => {
+                copied.damage.retain(|finding| finding.kind == Kind::FileChecksum);
+                continue;
+            }
+            CopiedLog::Torn => return Err(io::Error::other("the log was cleaned up again and again; try again later")),
+        };
         let missing = match &state {
             Some(state) => copied.live_files(from, to, state, watch)?,
             // A log that gives no state: what there is, is worth keeping for whoever mends it.
@@ -72,6 +79,15 @@ pub(super) fn copy_tenant(
     Ok(copied)
 }
 
+/// What became of copying a log.
+#[derive(Debug)]
+enum CopiedLog {
+    /// Every file that was listed is copied: the state that they give, none when the log is damaged.
+    Whole(Option<State>),
+    /// Files were cleaned up meanwhile. What is copied may be an older version, or none.
+    Torn,
+}
+
 impl CopiedTenant {
     fn copy(&mut self, from: &Path, to: &Path, path: &str, watch: &dyn Watch) -> io::Result<Option<&Entry>> {
         match copy_file(from, to, path, watch) {
@@ -84,8 +100,8 @@ impl CopiedTenant {
         }
     }
 
-    /// Copies the log up to its newest version, and returns the state that the copy gives.
-    fn log(&mut self, from: &Path, to: &Path, watch: &dyn Watch) -> io::Result<Option<State>> {
+    /// Copies the log up to its newest version.
+    fn log(&mut self, from: &Path, to: &Path, watch: &dyn Watch) -> io::Result<CopiedLog> {
         let prefix = format!("{ACTIVITIES}/{DELTA_LOG}");
         let target = to.join(&prefix);
         self.files.retain(|path, _| !path.starts_with(&prefix));
@@ -93,20 +109,23 @@ impl CopiedTenant {
             Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        let Some(folder) = LogFolder::list(&from.join(ACTIVITIES))? else { return Ok(Some(State::default())) };
+        let Some(folder) = LogFolder::list(&from.join(ACTIVITIES))? else {
+            self.last_group = Some(0);
+            return Ok(CopiedLog::Whole(Some(State::default())));
+        };
         create_folder(&target)?;
         let named = folder.checkpoints.values().chain(folder.commits.values());
         for name in named.filter_map(|path| path.file_name()) {
-            // Old entries may be cleaned up meanwhile; if one was needed, reading the copy tells.
-            self.copy(from, to, &format!("{prefix}/{}", name.to_string_lossy()), watch)?;
+            if self.copy(from, to, &format!("{prefix}/{}", name.to_string_lossy()), watch)?.is_none() {
+                return Ok(CopiedLog::Torn);
+            }
         }
         self.hint(&folder, from, to)?;
         let log = Log::read(&to.join(ACTIVITIES))?;
         self.damage.extend(log.findings.into_iter().filter(Finding::is_damage));
-        if let Some(state) = &log.state {
-            self.last_group = state.last_group;
-        }
-        Ok(if log.version.is_none() { Some(State::default()) } else { log.state })
+        let state = if log.version.is_none() { Some(State::default()) } else { log.state };
+        self.last_group = state.as_ref().map(|state| state.last_group);
+        Ok(CopiedLog::Whole(state))
     }
 
     /// Copies the hint if it names a checkpoint that was copied; without one readers list the folder.

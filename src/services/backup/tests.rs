@@ -10,6 +10,7 @@ use crate::lake::data_files::Rows;
 use crate::lake::layout::ACTIVITIES;
 use crate::lake::rewrite::Rewrite;
 use crate::lake::testing::{self, rows, tenant};
+use crate::lake::upkeep::log::tidy_log;
 use crate::lake::watch::{Unwatched, Watch};
 use crate::registry::checks::RecordedFile;
 
@@ -56,9 +57,45 @@ async fn a_file_that_is_vacuumed_meanwhile_leads_to_a_newer_version() {
     };
     let backup = tempfile::tempdir().unwrap();
     let copied = copy_tenant(&folder, backup.path(), &[], &Meanwhile(publish, AtomicBool::new(false))).unwrap();
-    assert_eq!((copied.damage.len(), copied.last_group, copied.files.len()), (0, 2, 5), "{copied:?}");
+    assert_eq!((copied.damage.len(), copied.last_group, copied.files.len()), (0, Some(2), 5), "{copied:?}");
     let check = check_table(backup.path(), tenant().id, true, &Unwatched).unwrap();
     assert_eq!((check.version, check.rows, check.findings.len()), (Some(3), 1, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_is_cleaned_up_meanwhile_is_copied_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    let (lake, _) = testing::lake(&dir);
+    let table = lake.table(tenant()).await.unwrap();
+    let folder = lake.tenant_folder(tenant());
+    let log = folder.join(ACTIVITIES).join(DELTA_LOG);
+    let append = async |times: usize| {
+        for _ in 0..times {
+            table.append(Rows::Batches(vec![rows(&[(5, "ann", "a")])]), None).await.unwrap();
+        }
+    };
+    append(12).await;
+    // A checkpoint, and the entries before it too young to go.
+    assert_eq!(tidy_log(&table, i64::MAX / 2, 0).await.unwrap(), 0);
+    append(12).await;
+    let (before, after) = (folder.join("before"), folder.join("after"));
+    std::fs::create_dir(&before).unwrap();
+    for entry in std::fs::read_dir(&log).unwrap() {
+        let entry = entry.unwrap();
+        std::fs::copy(entry.path(), before.join(entry.file_name())).unwrap();
+    }
+    assert!(tidy_log(&table, 0, i64::MAX / 2).await.unwrap() > 12);
+    std::fs::rename(&log, &after).unwrap();
+    std::fs::rename(&before, &log).unwrap();
+    let tidy = || {
+        std::fs::remove_dir_all(&log).unwrap();
+        std::fs::rename(&after, &log).unwrap();
+    };
+    let backup = tempfile::tempdir().unwrap();
+    let copied = copy_tenant(&folder, backup.path(), &[], &Meanwhile(tidy, AtomicBool::new(false))).unwrap();
+    assert_eq!((copied.damage.len(), copied.last_group), (0, Some(24)), "{copied:?}");
+    let check = check_table(backup.path(), tenant().id, true, &Unwatched).unwrap();
+    assert_eq!((check.version, check.rows, check.findings.len()), (Some(24), 24, 0));
 }
 
 #[tokio::test]

@@ -98,7 +98,7 @@ impl SavedExports {
         })
     }
 
-    pub(super) fn cancel(&self, id: i64) {
+    pub(in super::super) fn cancel(&self, id: i64) {
         if let Some(attempt) = self.attempt(id) {
             attempt.stop.cancel();
         }
@@ -132,7 +132,7 @@ impl SavedExports {
     }
 
     /// Deletes a file that the registry names no more. A failure leaves garbage and harms nobody.
-    pub(super) async fn remove_file(&self, tenant: TenantKey, file: &str) {
+    pub(in super::super) async fn remove_file(&self, tenant: TenantKey, file: &str) {
         let path = self.folder_of(tenant).join(file);
         match tokio::fs::remove_file(&path).await {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {

@@ -6,14 +6,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::sync::mpsc::Sender;
 
-use super::steps::{Sorted, expiry, retention};
+use super::steps::{Sorted, expiry};
 use super::{UpkeepError, UpkeepStep};
 use crate::domain::tenant::TenantId;
 use crate::domain::time_text::format_time;
 use crate::lake::table::ActivityTable;
 use crate::lake::upkeep::live::{LiveFile, live_days};
 use crate::lake::upkeep::plan::{SortPlan, is_sorted};
-use crate::lake::upkeep::retain::{DroppedDay, expired};
+use crate::lake::upkeep::retain::DroppedDay;
 use crate::lake::upkeep::status::{TableStatus, table_status};
 use crate::registry::tenants::Tenant;
 use crate::registry::{evidence, upkeep};
@@ -43,7 +43,7 @@ pub struct LakeStatus {
 
 impl From<DroppedDay> for UpkeepStep {
     fn from(dropped: DroppedDay) -> Self {
-        let DroppedDay { day, files, rows, bytes } = dropped;
+        let DroppedDay { day, files, rows, bytes, .. } = dropped;
         Self::DropDay { day: day.to_string(), files, rows, bytes }
     }
 }
@@ -109,7 +109,7 @@ impl Services {
     pub async fn lake_status(&self, id: TenantId) -> Result<LakeStatus, UpkeepError> {
         let tenant = self.tenant(id).await?;
         let table = match self.existing_table(&tenant).await? {
-            Some(table) => Some(table_status(&table, self.clock.now_ms()).await?),
+            Some(table) => Some(table_status(&table, self.settings.keep_replaced_ms(), self.clock.now_ms()).await?),
             None => None,
         };
         let mut conn = self.registry.read().await?;
@@ -216,7 +216,7 @@ impl Services {
     async fn plan_retain(&self, tenant: &Tenant, telling: &mut Telling) -> Result<(), UpkeepError> {
         let (limits, now_ms) = (self.limits(tenant), self.clock.now_ms());
         if let Some(table) = self.existing_table(tenant).await? {
-            for day in expired(&table, retention(&limits), now_ms)? {
+            for day in self.expired_days(tenant, &table, now_ms).await? {
                 telling.tell(day.into()).await;
             }
         }

@@ -13,9 +13,10 @@ use crate::lake::table::ActivityTable;
 use crate::lake::upkeep::compact::{Compacted, compact};
 use crate::lake::upkeep::live::{LiveFile, crowded_days, live_days};
 use crate::lake::upkeep::log::tidy_log;
+use crate::lake::upkeep::merge::MOST_OPEN;
 use crate::lake::upkeep::plan::{QUIET_MS, Retention, SMALL_FILES, SortPlan, expires_at_ms, next_merge, sort_plan};
-use crate::lake::upkeep::retain::{drop_day, expired};
-use crate::lake::upkeep::vacuum::{self, KEEP_MS, Unnamed, stored_evidence, unnamed_data, unnamed_evidence};
+use crate::lake::upkeep::retain::{DroppedDay, drop_day, expired};
+use crate::lake::upkeep::vacuum::{self, Unnamed, stored_evidence, unnamed_data, unnamed_evidence};
 use crate::registry::settings::Limits;
 use crate::registry::tenants::Tenant;
 use crate::registry::{evidence, upkeep};
@@ -65,6 +66,13 @@ pub(super) fn expiry(limits: &Limits, now_ms: i64) -> (i64, i64) {
     (now_ms.saturating_sub(evidence_ms), now_ms.saturating_sub(anomaly_ms))
 }
 
+/// Bytes that a rewrite takes on the disk until the old files are deleted: the new files, and as much again where
+/// temporary ones are needed.
+fn rewrite_bytes(inputs: &[LiveFile]) -> u64 {
+    let bytes: u64 = inputs.iter().map(|file| file.bytes).sum();
+    if inputs.len() > MOST_OPEN { bytes.saturating_mul(2) } else { bytes }
+}
+
 impl Services {
     pub(super) async fn do_what_is_due(&self, tenant: &Tenant, look: &mut Look) {
         let working = self.upkeep.working.of(tenant.key);
@@ -86,8 +94,14 @@ impl Services {
         let sorted = self.sort_due_days(&table, look).await;
         look.note(sorted);
         look.note(self.tidy_log(&table).await.map(|entries| entries > 0));
-        let vacuumed = self.vacuum(&table, false).await;
-        if let Some(ripe_ms) = vacuumed.as_ref().ok().and_then(|unnamed| unnamed.ripe_ms(KEEP_MS)) {
+        // The table may have been opened anew since, and only its newest handle knows what is live.
+        let vacuumed = match self.lake.table(tenant.key).await {
+            Ok(table) => self.vacuum(&table, false).await,
+            Err(error) => Err(error.into()),
+        };
+        if let Some(ripe_ms) =
+            vacuumed.as_ref().ok().and_then(|unnamed| unnamed.ripe_ms(self.settings.keep_replaced_ms()))
+        {
             // What is ripe and waits all the same is read at this moment.
             look.again_at(ripe_ms.max(self.clock.now_ms().saturating_add(QUIET_MS)));
         }
@@ -102,30 +116,46 @@ impl Services {
     fn next_expiry(&self, tenant: &Tenant, table: &ActivityTable) -> Result<i64, UpkeepError> {
         let retention = retention(&self.limits(tenant));
         let days = live_days(&table.current())?;
-        let expires = days.iter().map(|(day, files)| expires_at_ms(*day, files, retention)).min();
-        Ok(expires.unwrap_or(i64::MAX))
+        let expires = days.iter().map(|(day, files)| expires_at_ms(*day, files, retention));
+        // A day that has expired and is still there is asked for; the daily look sees when it is no more.
+        Ok(expires.filter(|at_ms| *at_ms > self.clock.now_ms()).min().unwrap_or(i64::MAX))
     }
 
     /// Merges small files of the days of a tenant that have too many, until none has. Returns the number of merges.
-    pub(super) async fn merge_small_files(&self, tenant: TenantKey) -> Result<usize, UpkeepError> {
+    async fn merge_small_files(&self, tenant: TenantKey) -> Result<usize, UpkeepError> {
+        let mut merges = 0;
+        while self.merge_once(tenant).await? {
+            merges += 1;
+        }
+        Ok(merges)
+    }
+
+    /// Bytes of the small files of a tenant that are to be merged next; none when no day has too many.
+    pub(super) async fn next_merge_bytes(&self, tenant: TenantKey) -> Result<Option<u64>, UpkeepError> {
         if !self.lake.has_table(tenant).await? {
-            return Ok(0);
+            return Ok(None);
+        }
+        let table = self.lake.table(tenant).await?;
+        Ok(merge_of(&table)?.map(|(_, inputs)| inputs.iter().map(|file| file.bytes).sum()))
+    }
+
+    /// Merges small files of one day of a tenant once, if a day has too many; returns whether one had.
+    pub(super) async fn merge_once(&self, tenant: TenantKey) -> Result<bool, UpkeepError> {
+        if !self.lake.has_table(tenant).await? {
+            return Ok(false);
         }
         let merging = self.upkeep.merging.of(tenant);
         let _turn = merging.lock().await;
         let table = self.lake.table(tenant).await?;
-        let (mut merges, mut overtaken) = (0, 0);
+        let mut overtaken = 0;
         loop {
-            let days = crowded_days(&table.current(), SMALL_FILES)?;
-            let next = days.iter().find_map(|(day, files)| Some((*day, next_merge(files)?)));
-            let Some((day, inputs)) = next else { return Ok(merges) };
-            self.check_disk()?;
+            let Some((day, inputs)) = merge_of(&table)? else { return Ok(false) };
             // Closed only with the services.
             let _turn = self.upkeep.merge_turn.acquire().await;
             match self.compact(&table, day, inputs, DayLayout::Merged).await {
-                Ok(_) => merges += 1,
-                Err(LakeError::Superseded { .. }) if overtaken < TRIES => overtaken += 1,
-                Err(error) => return Err(error.into()),
+                Ok(_) => return Ok(true),
+                Err(UpkeepError::Lake(LakeError::Superseded { .. })) if overtaken < TRIES => overtaken += 1,
+                Err(error) => return Err(error),
             }
         }
     }
@@ -157,10 +187,9 @@ impl Services {
                 SortPlan::NotBefore(at_ms) => return Ok(Sorted::NotBefore(at_ms)),
                 SortPlan::Now => {}
             }
-            self.check_disk()?;
             let _turn = self.upkeep.sort_turn.acquire().await;
             match self.compact(table, day, files, DayLayout::Sorted).await {
-                Err(LakeError::Superseded { .. }) => {}
+                Err(UpkeepError::Lake(LakeError::Superseded { .. })) => {}
                 done => return Ok(Sorted::Done(done?)),
             }
         }
@@ -173,12 +202,39 @@ impl Services {
         day: Day,
         inputs: Vec<LiveFile>,
         layout: DayLayout,
-    ) -> Result<Compacted, LakeError> {
-        let (table, tmp) = (Arc::clone(table), self.tmp.clone());
-        let done = self.cpu.spawn(async move { compact(&table, &tmp, day, &inputs, layout).await });
-        let done = done.await??;
+    ) -> Result<Compacted, UpkeepError> {
+        let (table, tmp, disk) = (Arc::clone(table), self.tmp.clone(), self.disk());
+        disk.check_for(rewrite_bytes(&inputs))?;
+        let done = self.cpu.spawn(async move {
+            let room = || disk.check().map_err(|full| LakeError::NotStored(Box::new(full)));
+            compact(&table, &tmp, day, &inputs, layout, &room).await
+        });
+        let done = done.await.map_err(LakeError::from)??;
         self.metrics.upkeep_rewrites.inc();
         Ok(done)
+    }
+
+    /// Days that have expired and that no anomaly asks for which was made before and is still served: until then its
+    /// evidence may be made, or made anew.
+    pub(super) async fn expired_days(
+        &self,
+        tenant: &Tenant,
+        table: &ActivityTable,
+        now_ms: i64,
+    ) -> Result<Vec<DroppedDay>, UpkeepError> {
+        let limits = self.limits(tenant);
+        let (served_from_ms, _) = expiry(&limits, now_ms);
+        let mut free = Vec::new();
+        for dropped in expired(table, retention(&limits), now_ms)? {
+            let first_ms = i64::from(dropped.day.days_since_epoch()).saturating_mul(DAY_MS);
+            let last_ms = first_ms.saturating_add(DAY_MS - 1);
+            let made_ms = (served_from_ms, dropped.expired_ms);
+            let mut conn = self.registry.read().await?;
+            if !upkeep::is_asked_for(&mut conn, tenant.key, made_ms, (first_ms, last_ms)).await? {
+                free.push(dropped);
+            }
+        }
+        Ok(free)
     }
 
     /// Drops the days that have expired, telling of each; returns the rows that are gone.
@@ -190,7 +246,7 @@ impl Services {
     ) -> Result<u64, UpkeepError> {
         let (retention, now_ms) = (retention(&self.limits(tenant)), self.clock.now_ms());
         let mut rows = 0;
-        for day in expired(table, retention, now_ms)? {
+        for day in self.expired_days(tenant, table, now_ms).await? {
             let mut overtaken = 0;
             let dropped = loop {
                 match drop_day(table, day.day, retention, now_ms).await {
@@ -239,22 +295,23 @@ impl Services {
     }
 
     async fn tidy_log(&self, table: &Arc<ActivityTable>) -> Result<usize, UpkeepError> {
-        let (table, now_ms) = (Arc::clone(table), self.clock.now_ms());
-        let tidied = self.cpu.spawn(async move { tidy_log(&table, now_ms).await });
+        let (table, now_ms, keep_ms) = (Arc::clone(table), self.clock.now_ms(), self.settings.keep_replaced_ms());
+        let tidied = self.cpu.spawn(async move { tidy_log(&table, keep_ms, now_ms).await });
         Ok(tidied.await.map_err(LakeError::from)??)
     }
 
     /// Deletes files of a tenant that nobody needs, or only finds them.
     pub(super) async fn vacuum(&self, table: &Arc<ActivityTable>, dry_run: bool) -> Result<Unnamed, UpkeepError> {
         let now_ms = self.clock.now_ms();
-        let ms = |span: std::time::Duration| i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
+        let data_ms = self.settings.keep_replaced_ms();
         // Evidence may lie there for as long as its making takes before the registry names it.
-        let keep_ms = KEEP_MS.max(ms(self.settings.evidence_timeout).saturating_mul(2));
+        let making_ms = i64::try_from(self.settings.evidence_timeout.as_millis()).unwrap_or(i64::MAX);
+        let keep_ms = data_ms.max(making_ms.saturating_mul(2));
         let stored = stored_evidence(table).await?;
         let named = evidence::all_files(&mut *self.registry.read().await?, table.tenant()).await?;
         let named: HashSet<String> = named.into_iter().collect();
         let evidence = unnamed_evidence(stored, |path| named.contains(path), &table.file_use(), keep_ms, now_ms);
-        let mut unnamed = unnamed_data(table, now_ms).await?;
+        let mut unnamed = unnamed_data(table, data_ms, now_ms).await?;
         unnamed.garbage.extend(evidence.garbage);
         unnamed.waiting.extend(evidence.waiting);
         if !dry_run {
@@ -265,6 +322,12 @@ impl Services {
         }
         Ok(unnamed)
     }
+}
+
+/// The merge of small files that a table needs most, with its day.
+fn merge_of(table: &ActivityTable) -> Result<Option<(Day, Vec<LiveFile>)>, LakeError> {
+    let days = crowded_days(&table.current(), SMALL_FILES)?;
+    Ok(days.iter().find_map(|(day, files)| Some((*day, next_merge(files)?))))
 }
 
 /// What became of sorting a day.

@@ -26,7 +26,10 @@ impl ShellServer {
         command.args(["--user", "--map-root-user", "--mount", "sh"]).current_dir(dir.root());
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(dir.log_file()).kill_on_drop(true);
         command.env("RUST_LOG", "debug").env("BINARY", binary());
-        let mut child = command.spawn().ok()?;
+        let Ok(mut child) = command.spawn() else {
+            println!("skipped: there is no `unshare` here");
+            return None;
+        };
         let commands = child.stdin.take()?;
         let lines = BufReader::new(child.stdout.take()?).lines();
         let mut shell = Self { child, commands, lines, api: Api::new(Target::Unix("nowhere".into())) };

@@ -11,4 +11,5 @@ async fn nothing_acknowledged_is_lost_or_stored_twice() {
     assert!(report.is_clean(), "{report}");
     assert!(report.repeated > 0 && report.exports > 0, "no request was interrupted: {report}");
     assert!(report.upkeep > 0 && report.dropped_days > 0, "there was no upkeep: {report}");
+    assert!(report.vacuumed > 0 && report.log_cleanups > 0, "nothing was deleted: {report}");
 }

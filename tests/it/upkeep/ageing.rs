@@ -40,6 +40,37 @@ async fn old_days_go_with_their_files_and_what_was_loaded_late_stays_long_enough
 }
 
 #[tokio::test]
+async fn a_day_stays_as_long_as_evidence_of_it_is_served() {
+    let (server, tenant) = server().await;
+    let limits = Overrides {
+        availability_delay_ms: Some(0),
+        recency_ms: Some(2 * DAY_MS),
+        activity_retention_ms: Some(10 * DAY_MS),
+        ..Overrides::default()
+    };
+    server.limit(&tenant, limits.clone()).await;
+    let first_ms = server.clock_ms();
+    tenant.ingest(&[activity(first_ms, "ann", "a")]).await;
+    server.clock.advance(10 * DAY_MS);
+    let window = json!({ "user": "ann", "from": first_ms - DAY_MS, "to": first_ms + 90 * DAY_MS });
+    let [id, late] = [tenant.anomaly(window.clone()).await, tenant.anomaly(window).await];
+    assert_eq!(tenant.query(id).await.column("fileName"), ["a"]);
+    // The day has expired; a row that arrives now makes the evidence be made anew, a new limit too, and the other one is
+    // asked for the first time.
+    server.clock.advance(DAY_MS + HOUR_MS);
+    settle(&server).await;
+    tenant.ingest(&[activity(server.clock_ms(), "ann", "b")]).await;
+    server.limit(&tenant, Overrides { max_activities: Some(1000), ..limits }).await;
+    settle(&server).await;
+    for id in [id, late] {
+        assert_eq!(tenant.query(id).await.column("fileName"), ["a", "b"]);
+    }
+    server.clock.advance(DAY_MS * 3);
+    settle(&server).await;
+    assert_eq!(tenant.stored().await, ["b"], "nobody is served it any more");
+}
+
+#[tokio::test]
 async fn a_shorter_retention_takes_effect_at_once() {
     let (server, tenant) = server().await;
     tenant.ingest(&[activity(server.clock_ms() - 30 * DAY_MS, "ann", "old")]).await;

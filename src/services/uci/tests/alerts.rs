@@ -148,15 +148,15 @@ async fn what_is_90_days_old_is_not_followed_any_more() {
     t.clock.advance(HOUR);
     t.accept(&a, impact("ann", 10, NOW)).await;
     let given = async |operation| t.services.export_alerts(&a, "siem", operation).await.unwrap().alerts.len();
-    assert_eq!(given(ExportOperation::Head).await, 2);
+    assert_eq!(given(Head).await, 2);
     // No job has run.
     t.clock.set(NOW + 90 * DAY_MS);
-    assert_eq!(given(ExportOperation::Resend).await, 2, "a page is repeated as it was given");
-    assert_eq!(given(ExportOperation::From(0)).await, 1);
-    assert_eq!(given(ExportOperation::Resend).await, 1);
-    assert_eq!(given(ExportOperation::Head).await, 1);
-    assert_eq!(given(ExportOperation::Next).await, 0);
-    assert_eq!(t.services.export_alerts(&a, "new", ExportOperation::Next).await.unwrap().alerts.len(), 1);
+    assert_eq!(given(Resend).await, 2, "a page is repeated as it was given");
+    assert_eq!(given(From(0)).await, 1);
+    assert_eq!(given(Resend).await, 1);
+    assert_eq!(given(Head).await, 1);
+    assert_eq!(given(Next).await, 0);
+    assert_eq!(t.services.export_alerts(&a, "new", Next).await.unwrap().alerts.len(), 1);
 }
 
 #[tokio::test]
