@@ -15,6 +15,7 @@ mod filter;
 mod gate;
 mod index;
 mod manifest;
+mod merged;
 mod rows;
 mod run;
 mod set;

@@ -4,14 +4,14 @@
 //! merged so far. So each run is larger than all after it together, there are few of them (8 for six million ids),
 //! and an id is rewritten once for each doubling.
 
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use uuid::Uuid;
 
-use super::run::{Entries, Look, Run};
+use super::merged::{Merged, Source};
+use super::run::{Look, Run};
 use super::{Entry, IdHash};
 use crate::domain::day::DAY_MS;
 use crate::lake::layout::create_private_folder;
@@ -223,68 +223,6 @@ impl SetLook<'_> {
             newest = newest.max(run.find(id)?);
         }
         Ok(newest)
-    }
-}
-
-/// Where entries come from, in ascending order.
-enum Source {
-    Waiting(std::vec::IntoIter<Entry>),
-    Run(Entries),
-}
-
-impl Source {
-    fn next(&mut self) -> io::Result<Option<Entry>> {
-        match self {
-            Self::Waiting(entries) => Ok(entries.next()),
-            Self::Run(entries) => entries.next().transpose(),
-        }
-    }
-}
-
-/// Sorted entries of several sources as one; of equal ids the latest time.
-struct Merged {
-    sources: Vec<Source>,
-    heads: BinaryHeap<Reverse<(Entry, usize)>>,
-}
-
-impl Merged {
-    fn new(mut sources: Vec<Source>) -> io::Result<Self> {
-        let mut heads = BinaryHeap::new();
-        for (at, source) in sources.iter_mut().enumerate() {
-            heads.extend(source.next()?.map(|entry| Reverse((entry, at))));
-        }
-        Ok(Self { sources, heads })
-    }
-
-    fn pop(&mut self) -> io::Result<Option<Entry>> {
-        let Some(mut head) = self.heads.peek_mut() else { return Ok(None) };
-        let Reverse((entry, at)) = *head;
-        match self.sources[at].next()? {
-            // In place, which costs half of a removal and an insertion.
-            Some(next) => *head = Reverse((next, at)),
-            None => drop(std::collections::binary_heap::PeekMut::pop(head)),
-        }
-        Ok(Some(entry))
-    }
-}
-
-impl Iterator for Merged {
-    type Item = io::Result<Entry>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let mut entry = match self.pop() {
-            Ok(entry) => entry?,
-            Err(error) => return Some(Err(error)),
-        };
-        while self.heads.peek().is_some_and(|Reverse((next, _))| next.0 == entry.0) {
-            match self.pop() {
-                // Ascending by time too, so the last one is the latest.
-                Ok(Some(later)) => entry = later,
-                Ok(None) => break,
-                Err(error) => return Some(Err(error)),
-            }
-        }
-        Some(Ok(entry))
     }
 }
 

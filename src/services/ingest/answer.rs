@@ -19,7 +19,7 @@ pub struct IngestAnswer {
     pub duplicates: u64,
     /// How many records that were not refused carried each key that is not stored.
     pub unknown_keys: BTreeMap<String, u64>,
-    /// Stored records whose `tenantId` named another tenant and was replaced.
+    /// Records that were not refused whose `tenantId` named another tenant and was replaced.
     pub tenant_id_replaced: u64,
     /// In how many records that were not refused a column became null because its text is no address; only for
     /// sources other than `activities`.
