@@ -26,7 +26,7 @@ pub fn draw(report: &Report, file: &Path) {
         .margin(16)
         .x_label_area_size(44)
         .y_label_area_size(72)
-        .build_cartesian_2d((least..most).log_scale(), (lowest / 2.0..highest * 2.0).log_scale())
+        .build_cartesian_2d((least / 2..most * 2).log_scale(), (lowest / 2.0..highest * 2.0).log_scale())
         .unwrap();
     chart
         .configure_mesh()
