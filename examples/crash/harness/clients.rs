@@ -43,20 +43,12 @@ pub(super) async fn keep_up(control: Api, ledger: Ledger) {
             let path = format!("/control/tenants/5618/lake/{command}");
             let Ok(answer) = control.try_send("POST", &path, "").await else { return };
             // An answer that breaks off has no such line.
-            ledger.books().vacuumed += answer.text().lines().map(deleted_files).sum::<u64>();
             match answer.text().lines().last() {
                 Some("{\"end\":{\"error\":null}}") => ledger.books().upkeep += 1,
                 _ => ledger.accuse(format!("{command} was answered {}: {}", answer.status, answer.text())),
             }
         }
     }
-}
-
-/// Files that were deleted in the step that a line of an answer tells of; a line may break off.
-fn deleted_files(line: &str) -> u64 {
-    let told = serde_json::from_str::<serde_json::Value>(line).unwrap_or_default();
-    let step = &told["did"];
-    if step["step"] == "delete" { step["files"].as_u64().unwrap_or(0) } else { 0 }
 }
 
 /// Anomalies and exports of their activities.

@@ -45,8 +45,6 @@ pub(super) struct Books {
     pub(super) exports: u64,
     pub(super) refused: u64,
     pub(super) upkeep: u64,
-    /// Files that vacuum told of having deleted.
-    pub(super) vacuumed: u64,
     pub(super) violations: Vec<String>,
 }
 

@@ -9,8 +9,9 @@
 mod clients;
 mod ledger;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -24,6 +25,7 @@ use crate::support::DAY_MS;
 use crate::support::api::Api;
 use crate::support::process::{ProcessDir, TestProcess, binary};
 use crate::support::records::{Seeded, activity, ndjson};
+use crate::support::server::walk;
 use crate::support::wait::until;
 
 pub(crate) use ledger::Damage;
@@ -59,15 +61,15 @@ pub(crate) struct Report {
     pub(crate) exports: u64,
     pub(crate) upkeep: u64,
     pub(crate) dropped_days: usize,
-    /// Files that vacuum told of having deleted.
-    pub(crate) vacuumed: u64,
+    /// Data files that were there at a kill and gone at a later one.
+    pub(crate) vacuumed: usize,
     /// Restarts that found fewer of the log's old entries than the one before.
     pub(crate) log_cleanups: u64,
     pub(crate) checks: u64,
     pub(crate) damage: Damage,
     pub(crate) violations: Vec<String>,
     /// Where the data is left when something was wrong.
-    pub(crate) kept: Option<std::path::PathBuf>,
+    pub(crate) kept: Option<PathBuf>,
 }
 
 impl Report {
@@ -105,8 +107,9 @@ struct Run {
     token: String,
     /// An anomaly of all activities.
     everything: i64,
-    /// The oldest entry of the table's log at the last restart.
-    oldest_entry: Option<String>,
+    /// The table's data files at the last kill, and the oldest entry of its log.
+    data_files: BTreeSet<PathBuf>,
+    oldest_entry: Option<PathBuf>,
     report: Report,
 }
 
@@ -132,6 +135,7 @@ pub(crate) async fn run(plan: Plan) -> Report {
         chance: Seeded::new(plan.seed),
         token,
         everything: made.json()["id"].as_i64().unwrap(),
+        data_files: BTreeSet::new(),
         oldest_entry: None,
         report: Report::default(),
         dir,
@@ -212,20 +216,24 @@ impl Run {
         self.report.repeated += self.ledger.settle();
     }
 
-    /// Notices whether the log was cleaned up since the last time.
-    fn look_at_log(&mut self) {
-        let Ok(log) = std::fs::read_dir(self.dir.data().join("lake/tenant=5618-1/activities/_delta_log")) else {
-            return;
-        };
-        let names = log.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-        let oldest = names.filter(|name| name.ends_with(".json")).min();
+    /// Notices what vacuum and the clean-up of the log have deleted since the last kill.
+    fn look_at_files(&mut self) {
+        let mut files = Vec::new();
+        walk(&self.dir.data().join("lake/tenant=5618-1/activities"), &mut files);
+        let (log, files): (BTreeSet<_>, BTreeSet<_>) = files
+            .into_iter()
+            .filter(|path| path.is_file())
+            .partition(|path| path.to_string_lossy().contains("/_delta_log/"));
+        self.report.vacuumed += self.data_files.difference(&files).count();
+        self.data_files = files;
+        let oldest = log.into_iter().find(|path| path.extension().is_some_and(|kind| kind == "json"));
         self.report.log_cleanups += u64::from(self.oldest_entry.is_some() && oldest > self.oldest_entry);
         self.oldest_entry = oldest;
     }
 
     /// Starts the server again, which is now and then killed while it starts.
     async fn restart(&mut self) -> TestProcess {
-        self.look_at_log();
+        self.look_at_files();
         while self.chance.below(8) == 0 {
             let mut child = self.dir.command().spawn().unwrap();
             for _ in 0..self.chance.below(100_000) {
@@ -299,7 +307,6 @@ impl Run {
             anomalies: books.anomalies.len(),
             exports: books.exports,
             upkeep: books.upkeep,
-            vacuumed: books.vacuumed,
             kept: (!clean).then(|| self.dir.keep()),
             ..std::mem::take(&mut self.report)
         };

@@ -48,7 +48,7 @@ async fn a_day_stays_as_long_as_evidence_of_it_is_served() {
         activity_retention_ms: Some(10 * DAY_MS),
         ..Overrides::default()
     };
-    server.limit(&tenant, limits.clone()).await;
+    server.limit(&tenant, limits).await;
     let first_ms = server.clock_ms();
     tenant.ingest(&[activity(first_ms, "ann", "a")]).await;
     server.clock.advance(10 * DAY_MS);
