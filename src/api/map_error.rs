@@ -348,7 +348,7 @@ impl From<SqlError> for ApiError {
                 let retry_after = std::time::Duration::from_secs(5);
                 match limit {
                     Limit::Memory => over("memory_limit"),
-                    Limit::Value => over("value_limit"),
+                    Limit::Value | Limit::Work => over("value_limit"),
                     Limit::TempDisk => over("temp_limit"),
                     Limit::TenantMemory => Self::too_many("tenant_memory_limit", error.to_string(), retry_after),
                     Limit::ServerMemory => Self::too_many("server_memory_limit", error.to_string(), retry_after),

@@ -99,10 +99,11 @@ fn limit_text(limit: Limit) -> String {
         Limit::ServerMemory => "the server's statements need more memory than they may use together",
         Limit::TempDisk => "the tenant's statements need more room for temporary files than they may use",
         Limit::Value => "the statement makes a value that is too large, or repeats one that is too large",
+        Limit::Work => "a function would take too long for a value: a text, list or pattern is too large for it",
     };
     match limit.setting() {
         Some(setting) => format!("{what}; ask for less at once, or raise the setting {setting}"),
-        None => format!("{what}; make smaller ones"),
+        None => format!("{what}; give it smaller ones"),
     }
 }
 

@@ -32,8 +32,9 @@ impl Failure {
     #[must_use]
     pub fn of(error: DataFusionError, met: &LimitsMet, opened: &OpenedFiles) -> Self {
         let limit = met.last();
-        if let (Some(Limit::Value), DataFusionError::Execution(_)) = (limit, error.find_root()) {
-            return Self::Limit(Limit::Value);
+        if let (Some(limit @ (Limit::Value | Limit::Work)), DataFusionError::Execution(_)) = (limit, error.find_root())
+        {
+            return Self::Limit(limit);
         }
         if is_exhausted(&error) {
             return Self::Limit(limit.unwrap_or(Limit::Memory));

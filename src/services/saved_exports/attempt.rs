@@ -118,7 +118,7 @@ fn next_after(error: &ExportError) -> Next {
             SqlError::Refused(_)
             | SqlError::Statement(_)
             | SqlError::TooLarge(_)
-            | SqlError::Limit(Limit::Memory | Limit::Value)
+            | SqlError::Limit(Limit::Memory | Limit::Value | Limit::Work)
             | SqlError::Encode(_) => Next::GiveUp,
             SqlError::Limit(Limit::TenantMemory | Limit::ServerMemory | Limit::TempDisk)
             | SqlError::TimedOut(_)
