@@ -250,9 +250,10 @@ impl Services {
         match outcome {
             Ok((rows, pipe)) => {
                 let waits = Some(rows.stop_on_drop());
+                let until = rows.deadline();
                 let audit = AuditAtEnd { audit: SqlAudit { files: Some(rows.opened()), ..audit } };
                 let batches: Batches = Box::pin(rows.map_err(ExportError::from));
-                Ok(self.start_export(Work { pipe, held: (), end: audit, rows: None, waits }, form, batches))
+                Ok(self.start_export(Work { pipe, held: (), end: audit, rows: None, until, waits }, form, batches))
             }
             Err(error) => {
                 audit.write(0, 0, Some(&error));
