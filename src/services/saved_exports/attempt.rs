@@ -145,8 +145,8 @@ impl Ended {
     fn next(&self) -> Next {
         match self {
             Self::AnomalyGone | Self::Unsupported | Self::TooLarge(_) | Self::Params(_) => Next::GiveUp,
-            Self::Stopped | Self::Tenant(_) => Next::Later(Duration::ZERO),
-            Self::NoRoom(_) => Next::Later(WAIT),
+            Self::Stopped => Next::Later(Duration::ZERO),
+            Self::NoRoom(_) | Self::Tenant(_) => Next::Later(WAIT),
             Self::File(error) if is_full(error) => Next::Later(WAIT),
             Self::Export(error) => next_after(error),
             Self::BrokeOff(error) => next_after(error),
