@@ -350,6 +350,8 @@ impl From<SqlError> for ApiError {
                     Limit::Memory => over("memory_limit"),
                     Limit::Value | Limit::Work => over("value_limit"),
                     Limit::TempDisk => over("temp_limit"),
+                    Limit::ServerTemp => Self::too_many("server_temp_limit", error.to_string(), retry_after),
+                    Limit::Disk => no_room("disk_full", error.to_string()),
                     Limit::TenantMemory => Self::too_many("tenant_memory_limit", error.to_string(), retry_after),
                     Limit::ServerMemory => Self::too_many("server_memory_limit", error.to_string(), retry_after),
                 }

@@ -25,6 +25,10 @@ pub enum Limit {
     ServerMemory,
     /// Temporary files of all statements of the tenant.
     TempDisk,
+    /// Temporary files of all statements of the server.
+    ServerTemp,
+    /// Room on the server's disk.
+    Disk,
     /// Size of one value or row that a statement makes.
     Value,
     /// Time of one function for one row.
@@ -32,8 +36,16 @@ pub enum Limit {
 }
 
 impl Limit {
-    const ALL: [Self; 6] =
-        [Self::Memory, Self::TenantMemory, Self::ServerMemory, Self::TempDisk, Self::Value, Self::Work];
+    const ALL: [Self; 8] = [
+        Self::Memory,
+        Self::TenantMemory,
+        Self::ServerMemory,
+        Self::TempDisk,
+        Self::ServerTemp,
+        Self::Disk,
+        Self::Value,
+        Self::Work,
+    ];
 
     /// Name of the setting that raises it; none where it is fixed.
     #[must_use]
@@ -43,7 +55,8 @@ impl Limit {
             Self::TenantMemory => Some("sql.tenant-memory"),
             Self::ServerMemory => Some("sql.server-memory"),
             Self::TempDisk => Some("sql.tenant-temp"),
-            Self::Value | Self::Work => None,
+            Self::ServerTemp => Some("sql.server-temp"),
+            Self::Disk | Self::Value | Self::Work => None,
         }
     }
 }

@@ -36,6 +36,9 @@ impl Failure {
         {
             return Self::Limit(limit);
         }
+        if is_storage(&error, |kind| kind == ErrorKind::StorageFull) {
+            return Self::Limit(Limit::Disk);
+        }
         if is_exhausted(&error) {
             return Self::Limit(limit.unwrap_or(Limit::Memory));
         }
@@ -113,5 +116,9 @@ mod tests {
         let damaged = parquet::errors::ParquetError::General("x".to_owned());
         assert!(matches!(of(DataFusionError::ParquetError(Box::new(damaged)), None), Failure::Engine(_)));
         assert!(matches!(of(full(), None), Failure::Limit(_)));
+        let disk = ArrowError::IoError("x".to_owned(), ErrorKind::StorageFull.into());
+        assert!(matches!(of(arrow(disk), Some(Limit::Memory)), Failure::Limit(Limit::Disk)));
+        let broken = ArrowError::IoError("x".to_owned(), ErrorKind::BrokenPipe.into());
+        assert!(matches!(of(arrow(broken), Some(Limit::Memory)), Failure::Engine(_)));
     }
 }
