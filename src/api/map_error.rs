@@ -351,8 +351,10 @@ impl From<SqlError> for ApiError {
                 let retry_after = std::time::Duration::from_secs(5);
                 match limit {
                     Limit::Memory => over("memory_limit"),
-                    Limit::Value => over("value_limit"),
+                    Limit::Value | Limit::Work => over("value_limit"),
                     Limit::TempDisk => over("temp_limit"),
+                    Limit::ServerTemp => Self::too_many("server_temp_limit", error.to_string(), retry_after),
+                    Limit::Disk => no_room("disk_full", error.to_string()),
                     Limit::TenantMemory => Self::too_many("tenant_memory_limit", error.to_string(), retry_after),
                     Limit::ServerMemory => Self::too_many("server_memory_limit", error.to_string(), retry_after),
                 }

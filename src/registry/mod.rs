@@ -49,7 +49,7 @@ use std::sync::atomic::Ordering;
 
 use futures::future::BoxFuture;
 use sqlx::pool::PoolConnection;
-use sqlx::sqlite::SqlitePoolOptions;
+use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
 use sqlx::{ConnectOptions, Sqlite, SqliteConnection, SqlitePool};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -61,6 +61,10 @@ use writer::{Counters, GroupLimits, Queue, Writer};
 
 /// Connections that read at the same time; reads are look-ups by key, so a few serve many requests.
 const READERS: u32 = 4;
+
+/// Connections for reads of many rows. They are others than the readers, whom every request needs to know its caller:
+/// a scan keeps its connection until SQLite is done with it, also when nobody waits for its rows any more.
+const SCANNERS: u32 = 2;
 
 /// What the writer has done since the registry was opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,6 +79,7 @@ pub struct WriterStats {
 #[derive(Clone)]
 pub struct Registry {
     readers: SqlitePool,
+    scanners: SqlitePool,
     queue: Queue,
     counters: Arc<Counters>,
     closing: CancellationToken,
@@ -110,19 +115,12 @@ impl Registry {
         format::migrate(&mut connection).await?;
         let counters = Arc::<Counters>::default();
         let (queue, writer) = Writer::new(connection, options.clone(), limits, Arc::clone(&counters)).await?;
-        let readers = SqlitePoolOptions::new()
-            .max_connections(READERS)
-            // All are opened now and stay open: when the process has too many files open, no other can be.
-            .min_connections(READERS)
-            .idle_timeout(None)
-            .max_lifetime(None)
-            .test_before_acquire(false)
-            .connect_with(options.pragma("query_only", "ON"))
-            .await?;
+        let options = options.pragma("query_only", "ON");
+        let (readers, scanners) = (pool(READERS, options.clone()).await?, pool(SCANNERS, options).await?);
         let (closing, tasks) = (CancellationToken::new(), TaskTracker::new());
         tasks.spawn(writer.run(closing.clone()));
         tasks.close();
-        Ok(Self { readers, queue, counters, closing, tasks })
+        Ok(Self { readers, scanners, queue, counters, closing, tasks })
     }
 
     /// A connection for reading; it sees every write whose result was delivered before its first statement.
@@ -131,6 +129,14 @@ impl Registry {
     /// [`RegistryError::Database`], also when no connection came free for 30 seconds.
     pub async fn read(&self) -> Result<PoolConnection<Sqlite>, RegistryError> {
         Ok(self.readers.acquire().await?)
+    }
+
+    /// [`Registry::read`] for a read that SQLite may need long for.
+    ///
+    /// # Errors
+    /// As [`Registry::read`].
+    pub async fn scan(&self) -> Result<PoolConnection<Sqlite>, RegistryError> {
+        Ok(self.scanners.acquire().await?)
     }
 
     /// Runs a write in the next transaction; a result means durable.
@@ -194,5 +200,18 @@ impl Registry {
         self.closing.cancel();
         self.tasks.wait().await;
         self.readers.close().await;
+        self.scanners.close().await;
     }
+}
+
+async fn pool(connections: u32, options: SqliteConnectOptions) -> Result<SqlitePool, sqlx::Error> {
+    SqlitePoolOptions::new()
+        .max_connections(connections)
+        // All are opened now and stay open: when the process has too many files open, no other can be.
+        .min_connections(connections)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .test_before_acquire(false)
+        .connect_with(options)
+        .await
 }

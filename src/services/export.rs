@@ -158,8 +158,9 @@ impl Services {
         let (file, reader) = self.open_evidence(tenant, anomaly).await?;
         let rows = u64::try_from(file.rows).unwrap_or(0);
         let batches = futures::stream::iter(reader).map(|batch| batch.map_err(|e| LakeError::Arrow(e).into()));
+        let until = self.export_deadline();
         Ok(self.start_export(
-            Work { pipe: Pipe::new(form)?, held: permit, end: (), rows: Some(rows), waits: None },
+            Work { pipe: Pipe::new(form)?, held: permit, end: (), rows: Some(rows), until, waits: None },
             form,
             Box::pin(batches),
         ))
@@ -222,8 +223,9 @@ impl Services {
             .await
             .map_err(|_| ExportError::TimedOut(self.settings.export_timeout))?
             .map_err(LakeError::Task)??;
+        let until = self.export_deadline();
         Ok(self.start_export(
-            Work { pipe: Pipe::new(form)?, held: permit, end: (), rows: None, waits: None },
+            Work { pipe: Pipe::new(form)?, held: permit, end: (), rows: None, until, waits: None },
             form,
             batches,
         ))
@@ -236,6 +238,12 @@ impl Services {
         permit.await.map_err(|_| busy())?.map_err(|_| busy())
     }
 
+    /// For exports whose rows have no deadline of their own.
+    fn export_deadline(&self) -> Deadline {
+        let timeout = self.settings.export_timeout;
+        Deadline { at: tokio::time::Instant::now() + timeout, late: ExportError::TimedOut(timeout) }
+    }
+
     /// Starts to encode. What `work` holds is released when the task ends, however that comes.
     pub(super) fn start_export<H, E>(&self, work: Work<H, E>, form: ExportForm, batches: Batches) -> Export
     where
@@ -243,8 +251,7 @@ impl Services {
         E: End,
     {
         let (sender, chunks) = mpsc::channel(CHUNKS_AHEAD);
-        let Work { mut pipe, held, end, rows, waits } = work;
-        let deadline = self.settings.export_timeout;
+        let Work { mut pipe, held, end, rows, until, waits } = work;
         let task_running = Running::on(&self.metrics.export_tasks);
         let (rows_written, complete) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
         let (counted, completed) = (Arc::clone(&rows_written), Arc::clone(&complete));
@@ -255,7 +262,7 @@ impl Services {
             // Owned by this task, so that its end, however it comes, is the end of the chunks.
             let sender = sender;
             let mut end = Ending { end: Some(end), rows: Arc::clone(&counted), bytes: pipe.bytes() };
-            let outcome = tokio::time::timeout(deadline, run(batches, &mut pipe, &sender, rows, &counted)).await;
+            let outcome = tokio::time::timeout_at(until.at, run(batches, &mut pipe, &sender, rows, &counted)).await;
             let failed = match outcome {
                 Ok(Ok(())) => {
                     if !sender.is_closed() {
@@ -264,7 +271,7 @@ impl Services {
                     return completed.store(true, Ordering::Release);
                 }
                 Ok(Err(error)) => error,
-                Err(_) => ExportError::TimedOut(deadline),
+                Err(_) => until.late,
             };
             tracing::error!(error = chain(&failed), "an export broke off");
             end.tell(Err(&failed));
@@ -295,8 +302,16 @@ pub(super) struct Work<H, E> {
     pub(super) end: E,
     /// Rows that will come, where that is known.
     pub(super) rows: Option<u64>,
+    /// Until when it may go on.
+    pub(super) until: Deadline,
     /// Goes with the body, so that what makes the rows learns at once that nobody reads them.
     pub(super) waits: Option<StopOnDrop>,
+}
+
+/// The end of an export that is not done by then, also where its client does not read.
+pub(super) struct Deadline {
+    pub(super) at: tokio::time::Instant,
+    pub(super) late: ExportError,
 }
 
 /// Whom an export tells of its end.

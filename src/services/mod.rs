@@ -160,7 +160,7 @@ impl Services {
             seen: Arc::new(SeenIndexes::new(dir.lake())),
             indexes_in_use: SingleFlight::default(),
             export_permits: Arc::new(Semaphore::new(settings.max_exports)),
-            sql_gates: sql::Gates::new(settings.sql.server_memory),
+            sql_gates: sql::Gates::new(&settings.sql),
             ingest_permits: Semaphore::new(settings.max_ingests),
             upkeep: upkeep::Upkeep::default(),
             settings,

@@ -3,6 +3,7 @@
 mod admission;
 mod rows;
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use tokio_util::task::TaskTracker;
 use super::auth::Actor;
 use super::evidence::chain;
 use super::export::{Batches, End, Export, ExportError, Pipe, Work};
+use super::room::NoRoom;
 use super::{Services, audit_entry};
 use crate::formats::EncodeError;
 use crate::formats::output::ExportForm;
@@ -22,7 +24,7 @@ use crate::lake::error::LakeError;
 use crate::query::catalog::Moment;
 use crate::query::limits::memory::StatementPool;
 use crate::query::limits::stop::{Stop, StopOnDrop};
-use crate::query::limits::temp::TempFiles;
+use crate::query::limits::temp::{HasRoom, TempFiles};
 use crate::query::limits::{Limit, LimitsMet};
 use crate::query::sql::error::Refusal;
 use crate::query::sql::failure::Failure;
@@ -98,11 +100,14 @@ fn limit_text(limit: Limit) -> String {
         Limit::TenantMemory => "the tenant's statements need more memory than they may use together",
         Limit::ServerMemory => "the server's statements need more memory than they may use together",
         Limit::TempDisk => "the tenant's statements need more room for temporary files than they may use",
+        Limit::ServerTemp => "the server's statements need more room for temporary files than they may use",
+        Limit::Disk => return "the server's disk has no room for the statement's temporary files".to_owned(),
         Limit::Value => "the statement makes a value that is too large, or repeats one that is too large",
+        Limit::Work => "a function would take too long for a value: a text, list or pattern is too large for it",
     };
     match limit.setting() {
         Some(setting) => format!("{what}; ask for less at once, or raise the setting {setting}"),
-        None => format!("{what}; make smaller ones"),
+        None => format!("{what}; give it smaller ones"),
     }
 }
 
@@ -212,7 +217,8 @@ impl Services {
         );
         let temp = TempFiles {
             folder: self.tmp.clone(),
-            quota: admitted.temp,
+            quotas: admitted.temp,
+            room: self.temp_room(),
             met: Arc::clone(&met),
             gauges: metrics.sql_temp.clone(),
         };
@@ -232,6 +238,17 @@ impl Services {
         Ok(Admission { parts, held, stop, waits, timeout })
     }
 
+    /// Whether the disk has room for more temporary files, by the setting `min-free-disk`.
+    fn temp_room(&self) -> HasRoom {
+        let disk = self.disk();
+        Arc::new(move || {
+            disk.check().map_err(|error| match error {
+                NoRoom::Unknown(error) => error,
+                full => io::Error::new(io::ErrorKind::StorageFull, full),
+            })
+        })
+    }
+
     /// The same as an encoded answer, bounded in bytes. An entry of the audit trail is written when it has ended,
     /// also when it is refused.
     ///
@@ -249,9 +266,10 @@ impl Services {
         match outcome {
             Ok((rows, pipe)) => {
                 let waits = Some(rows.stop_on_drop());
+                let until = rows.deadline();
                 let audit = AuditAtEnd { audit: SqlAudit { files: Some(rows.opened()), ..audit } };
                 let batches: Batches = Box::pin(rows.map_err(ExportError::from));
-                Ok(self.start_export(Work { pipe, held: (), end: audit, rows: None, waits }, form, batches))
+                Ok(self.start_export(Work { pipe, held: (), end: audit, rows: None, until, waits }, form, batches))
             }
             Err(error) => {
                 audit.write(0, 0, Some(&error));

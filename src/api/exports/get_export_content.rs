@@ -1,5 +1,6 @@
 //! `GET /api/v1/exports/{id}/content`.
 
+use std::io;
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -21,7 +22,7 @@ use crate::api::error::{ApiError, CallerErrors, ErrorBody};
 use crate::domain::principal::Scope;
 use crate::registry::exports::SavedExport;
 use crate::services::Services;
-use crate::services::saved_exports::format_of;
+use crate::services::saved_exports::{SavedExportError, format_of};
 
 /// Gives the file of an export that is ready. It never changes, so a download that broke off goes on with
 /// `Range` from where it stopped; `If-Range` with the `ETag` makes sure of the same file. Of several ranges
@@ -93,7 +94,13 @@ pub async fn get_export_content(
                 request.headers_mut().insert(RANGE, range.clone());
             }
             let served = ServeFile::new(file).ignore_multi_range_requests(true).try_call(request).await;
-            let mut response = served.map_err(|error| ApiError::internal(&error))?.map(Body::new);
+            let mut response = match served {
+                Ok(response) if response.status() != StatusCode::NOT_FOUND => response.map(Body::new),
+                // It was deleted since it was looked up.
+                Ok(_) => return Err(SavedExportError::Unknown.into()),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(SavedExportError::Unknown.into()),
+                Err(error) => return Err(ApiError::internal(&error)),
+            };
             if response.status() == StatusCode::RANGE_NOT_SATISFIABLE {
                 return Ok(unsatisfiable(&response));
             }

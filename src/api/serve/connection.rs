@@ -28,7 +28,7 @@ use crate::services::settings::ServerSettings;
 /// HTTP/2 requests of one connection at the same time.
 const MAX_STREAMS: u32 = 100;
 
-/// An answer may take this much longer than the longest export: the making of its evidence is not in it.
+/// An answer may take this much longer than the longest export or statement: the making of its evidence is not in it.
 const ANSWER_EXTRA: Duration = Duration::from_mins(1);
 
 /// How long a connection may do what; none for as long as it wants.
@@ -54,7 +54,7 @@ impl Rules {
             head: Some(settings.header_timeout),
             idle: Some(settings.idle_timeout),
             download_stall: Some(settings.download_stall_timeout),
-            answer: Some(settings.export_timeout.saturating_add(ANSWER_EXTRA)),
+            answer: Some(settings.export_timeout.max(settings.sql.timeout).saturating_add(ANSWER_EXTRA)),
         }
     }
 }
@@ -213,5 +213,22 @@ impl<I: AsyncWrite + Unpin> AsyncWrite for Watched<I> {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.io).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_has_the_time_of_the_longest_that_there_is() {
+        let answer = |export: u64, sql: u64| {
+            let mut settings =
+                ServerSettings { export_timeout: Duration::from_secs(export), ..ServerSettings::default() };
+            settings.sql.timeout = Duration::from_secs(sql);
+            Rules::of(&settings).answer
+        };
+        assert_eq!(answer(90, 7_200), Some(Duration::from_mins(121)));
+        assert_eq!(answer(7_200, 90), Some(Duration::from_mins(121)));
     }
 }

@@ -135,11 +135,11 @@ impl RegistryTable {
         Self { definition, registry, tenant, moment, schema: definition.schema() }
     }
 
-    /// A comparison that the registry makes itself.
+    /// A comparison that the registry makes itself: by an index, or one page would be a walk through all rows.
     fn wanted(&self, filter: &Expr) -> Option<Wanted> {
         let Expr::BinaryExpr(BinaryExpr { left, op: Operator::Eq, right }) = filter else { return None };
         let (Expr::Column(column), Expr::Literal(value, _)) = (left.as_ref(), right.as_ref()) else { return None };
-        let place = self.definition.columns.iter().position(|known| known.name == column.name)?;
+        let place = self.definition.columns.iter().position(|known| known.name == column.name && known.indexed)?;
         let value = match value {
             ScalarValue::Int64(Some(number)) => Value::Integer(*number),
             other => Value::Text(other.try_as_str().flatten()?.to_owned()),
@@ -253,41 +253,48 @@ impl Pages {
     }
 
     async fn page(&self, after: Vec<Value>) -> Result<Vec<SqliteRow>, crate::registry::RegistryError> {
-        let Definition { from, key, columns, momentary, .. } = self.definition;
-        let key = key.columns();
-        let selected: Vec<&str> = key.iter().copied().chain(columns.iter().map(|column| column.expression)).collect();
         let mut values = vec![Value::Integer(self.tenant.id.get()), Value::Integer(self.tenant.incarnation)];
         values.extend(after);
         // The key may have one part or two; what comes behind it has fixed places.
         values.resize(4, Value::Integer(0));
-        if *momentary {
+        if self.definition.momentary {
             values.extend([Value::Integer(self.moment.now_ms), Value::Integer(self.moment.uci_window_ms)]);
         }
-        let (compared, places) =
-            if key.len() == 1 { (key[0].to_owned(), "?3") } else { (format!("({})", key.join(", ")), "(?3, ?4)") };
-        let mut filters = String::new();
-        for wanted in &self.filters {
-            values.push(wanted.value.clone());
-            // Writing to a string does not fail.
-            let _ = write!(filters, " AND {} = ?{}", columns[wanted.place].expression, values.len());
-        }
+        values.extend(self.filters.iter().map(|wanted| wanted.value.clone()));
         values.push(Value::Integer(self.page_rows()));
-        let statement = format!(
-            "SELECT {} FROM {from} WHERE r.tenant_id = ?1 AND r.incarnation = ?2 AND {compared} > {places}{filters}
-             ORDER BY {} LIMIT ?{}",
-            selected.join(", "),
-            key.join(", "),
-            values.len()
-        );
-        let mut query = sqlx::query(AssertSqlSafe(statement));
+        let mut query = sqlx::query(AssertSqlSafe(self.statement()));
         for value in values {
             query = match value {
                 Value::Integer(number) => query.bind(number),
                 Value::Text(text) => query.bind(text),
             };
         }
-        let mut connection = self.registry.read().await?;
+        let mut connection = self.registry.scan().await?;
         Ok(query.fetch_all(&mut *connection).await?)
+    }
+
+    /// The statement of a page: its values are the tenant, the place after which it begins, the moment where that
+    /// matters, those of the filters, and how many rows.
+    fn statement(&self) -> String {
+        let Definition { from, key, columns, momentary, .. } = self.definition;
+        let key = key.columns();
+        let selected: Vec<&str> = key.iter().copied().chain(columns.iter().map(|column| column.expression)).collect();
+        let (compared, places) =
+            if key.len() == 1 { (key[0].to_owned(), "?3") } else { (format!("({})", key.join(", ")), "(?3, ?4)") };
+        let mut filters = String::new();
+        let mut value = if *momentary { 6 } else { 4 };
+        for wanted in &self.filters {
+            value += 1;
+            // Writing to a string does not fail.
+            let _ = write!(filters, " AND {} = ?{value}", columns[wanted.place].expression);
+        }
+        format!(
+            "SELECT {} FROM {from} WHERE r.tenant_id = ?1 AND r.incarnation = ?2 AND {compared} > {places}{filters}
+             ORDER BY {} LIMIT ?{}",
+            selected.join(", "),
+            key.join(", "),
+            value + 1
+        )
     }
 
     fn batch(&self, rows: &[SqliteRow]) -> Result<Result<RecordBatch, DataFusionError>, sqlx::Error> {
@@ -326,4 +333,42 @@ fn read_column(rows: &[SqliteRow], place: usize, kind: ColumnKind) -> Result<Arr
             Arc::new(lists.finish())
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tables;
+    use super::*;
+
+    #[tokio::test]
+    async fn what_the_registry_compares_it_seeks() {
+        let dir = tempfile::tempdir().unwrap();
+        let registry = Arc::new(Registry::open(&dir.path().join("registry.sqlite")).await.unwrap());
+        let tenant = TenantKey { id: crate::domain::tenant::TenantId::try_from(7).unwrap(), incarnation: 1 };
+        for definition in tables::ALL {
+            let indexed = definition.columns.iter().enumerate().filter(|(_, column)| column.indexed);
+            for (place, column) in indexed {
+                let pages = Pages {
+                    definition,
+                    registry: Arc::clone(&registry),
+                    tenant,
+                    moment: Moment { now_ms: 0, uci_window_ms: 1 },
+                    schema: definition.schema(),
+                    filters: vec![Wanted { place, value: Value::Text("x".to_owned()) }],
+                    limit: None,
+                };
+                assert!(pages.page(definition.key.beginning()).await.unwrap().is_empty());
+                let explained = format!("EXPLAIN QUERY PLAN {}", pages.statement());
+                let mut connection = registry.scan().await.unwrap();
+                let steps = sqlx::query(AssertSqlSafe(explained)).fetch_all(&mut *connection).await.unwrap();
+                let steps: Vec<String> = steps.iter().map(|step| step.get("detail")).collect();
+                let name = column.expression.trim_start_matches("r.");
+                let sought = steps.iter().any(|step| step.contains(&format!("{name}=?")) || step.contains("rowid=?"));
+                assert!(sought, "{}.{}: {steps:?}", definition.name, column.name);
+            }
+        }
+        // The readers stay free for who must be known.
+        let (_first, _second) = (registry.scan().await.unwrap(), registry.scan().await.unwrap());
+        assert!(registry.read().await.is_ok());
+    }
 }

@@ -13,7 +13,7 @@ const fn column(
     meaning: &'static str,
     unit: &'static str,
 ) -> RegistryColumn {
-    RegistryColumn { name, kind, nullable: true, expression, meaning, unit }
+    RegistryColumn { name, kind, nullable: true, expression, indexed: false, meaning, unit }
 }
 
 const fn required(
@@ -26,6 +26,12 @@ const fn required(
     RegistryColumn { nullable: false, ..column(name, kind, expression, meaning, unit) }
 }
 
+/// A column by which SQLite seeks in a page's statement: it prefers the order of the key to an index of users, which
+/// leads to no order.
+const fn indexed(column: RegistryColumn) -> RegistryColumn {
+    RegistryColumn { indexed: true, ..column }
+}
+
 /// Anomalies and the state of their evidence.
 static ANOMALIES: Definition = Definition {
     name: "anomalies",
@@ -34,13 +40,13 @@ static ANOMALIES: Definition = Definition {
     key: Key::Number("r.id"),
     momentary: false,
     columns: &[
-        required("anomalyId", ColumnKind::Integer, "r.id", "number of the anomaly", ""),
+        indexed(required("anomalyId", ColumnKind::Integer, "r.id", "number of the anomaly", "")),
         column("user", ColumnKind::Text, "r.user", "the user as the source spells it; none for any", ""),
         column("userKey", ColumnKind::Text, "r.user_key", "`user` trimmed and lower-cased; match users by it", ""),
         required("windowFrom", ColumnKind::Time, "r.from_ms", "first moment of the window", "UTC"),
         required("windowTo", ColumnKind::Time, "r.to_ms", "first moment after the window; may lie ahead", "UTC"),
         column("condition", ColumnKind::Text, "r.where_sql", "which activities, beside user and window", "SQL"),
-        required("status", ColumnKind::Text, "r.status", "how far its handling has come", "new, opened, …"),
+        indexed(required("status", ColumnKind::Text, "r.status", "how far its handling has come", "new, opened, …")),
         column("score", ColumnKind::Double, "r.score", "risk score", ""),
         column("category", ColumnKind::Text, "r.category", "category, for example `Insider Threats`", ""),
         column("source", ColumnKind::Text, "r.source", "what reported it", ""),
@@ -77,7 +83,7 @@ static IMPACTS: Definition = Definition {
     key: Key::Number("r.anomaly_id"),
     momentary: false,
     columns: &[
-        required("anomalyId", ColumnKind::Integer, "r.anomaly_id", "number of the anomaly that it is", ""),
+        indexed(required("anomalyId", ColumnKind::Integer, "r.anomaly_id", "number of the anomaly that it is", "")),
         required("user", ColumnKind::Text, "a.user", "the user as the source spells it", ""),
         required("userKey", ColumnKind::Text, "r.user_key", "`user` trimmed and lower-cased; match users by it", ""),
         required("activity", ColumnKind::Text, "r.activity", "what it is", "impact or reset"),
@@ -126,7 +132,13 @@ static USERS: Definition = Definition {
     key: Key::Text("r.user_key"),
     momentary: true,
     columns: &[
-        required("userKey", ColumnKind::Text, "r.user_key", "`user` trimmed and lower-cased; match users by it", ""),
+        indexed(required(
+            "userKey",
+            ColumnKind::Text,
+            "r.user_key",
+            "`user` trimmed and lower-cased; match users by it",
+            "",
+        )),
         required("user", ColumnKind::Text, "r.user", "the user in the spelling first seen", ""),
         required("score", ColumnKind::Integer, SCORE, "confidence in the user now", "0 to 1000; 1000 is best"),
         required("firstSeen", ColumnKind::Time, "r.first_seen_ms", "when the user was first seen", "UTC"),
@@ -142,11 +154,17 @@ static ALERTS: Definition = Definition {
     key: Key::Numbers("r.made_at_ms", "r.id"),
     momentary: false,
     columns: &[
-        required("alertId", ColumnKind::Integer, "r.id", "number of the alert", ""),
+        indexed(required("alertId", ColumnKind::Integer, "r.id", "number of the alert", "")),
         required("madeAt", ColumnKind::Time, "r.made_at_ms", "when it was made", "UTC"),
         required("name", ColumnKind::Text, "r.name", "kind of alert", ""),
         column("anomalyId", ColumnKind::Integer, "r.anomaly_id", "the impact or reset that gave it", ""),
-        required("userKey", ColumnKind::Text, "r.user_key", "`user` trimmed and lower-cased; match users by it", ""),
+        indexed(required(
+            "userKey",
+            ColumnKind::Text,
+            "r.user_key",
+            "`user` trimmed and lower-cased; match users by it",
+            "",
+        )),
         required("user", ColumnKind::Text, "r.user", "the user as the source spells it", ""),
         required("activity", ColumnKind::Text, "r.activity", "what gave it", ""),
         required("severity", ColumnKind::Text, "r.severity", "how grave it is", ""),

@@ -1,12 +1,14 @@
 //! What a statement may take, and how the engine is held to it.
 
 pub mod budget;
+mod constants;
 pub mod memory;
 mod meter;
 pub mod rule;
 pub mod stop;
 mod tap;
 pub mod temp;
+pub mod values;
 pub mod weight;
 pub mod width;
 
@@ -23,12 +25,27 @@ pub enum Limit {
     ServerMemory,
     /// Temporary files of all statements of the tenant.
     TempDisk,
+    /// Temporary files of all statements of the server.
+    ServerTemp,
+    /// Room on the server's disk.
+    Disk,
     /// Size of one value or row that a statement makes.
     Value,
+    /// Time of one function for one row.
+    Work,
 }
 
 impl Limit {
-    const ALL: [Self; 5] = [Self::Memory, Self::TenantMemory, Self::ServerMemory, Self::TempDisk, Self::Value];
+    const ALL: [Self; 8] = [
+        Self::Memory,
+        Self::TenantMemory,
+        Self::ServerMemory,
+        Self::TempDisk,
+        Self::ServerTemp,
+        Self::Disk,
+        Self::Value,
+        Self::Work,
+    ];
 
     /// Name of the setting that raises it; none where it is fixed.
     #[must_use]
@@ -38,7 +55,8 @@ impl Limit {
             Self::TenantMemory => Some("sql.tenant-memory"),
             Self::ServerMemory => Some("sql.server-memory"),
             Self::TempDisk => Some("sql.tenant-temp"),
-            Self::Value => None,
+            Self::ServerTemp => Some("sql.server-temp"),
+            Self::Disk | Self::Value | Self::Work => None,
         }
     }
 }

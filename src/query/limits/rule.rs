@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use arrow::datatypes::DataType;
-use datafusion::common::DataFusionError;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
+use datafusion::common::{DataFusionError, resources_datafusion_err};
 use datafusion::logical_expr::WindowFrameBound;
 use datafusion::physical_expr::window::WindowExpr;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
@@ -20,11 +20,11 @@ use datafusion::physical_plan::windows::{BoundedWindowAggExec, WindowAggExec};
 use datafusion::physical_plan::{ChildrenPropertiesMode, ExecutionPlan, ReplaceChildrenOptions};
 use datafusion::scalar::ScalarValue;
 
-use super::LimitsMet;
 use super::meter::{self, WindowShape};
 use super::stop::{Stop, Watched};
 use super::tap::TapExec;
 use super::width::RowWidth;
+use super::{Limit, LimitsMet, constants};
 
 /// Guards the operators that take memory outside of the pool. It belongs last: no other rule knows its nodes.
 #[derive(Debug)]
@@ -61,6 +61,10 @@ impl GuardOperators {
         batch_rows: u64,
     ) -> Result<Transformed<Arc<dyn ExecutionPlan>>, DataFusionError> {
         let met = || Arc::clone(&self.met);
+        if !constants::fit(node.as_ref(), batch_rows)? {
+            self.met.note(Limit::Value);
+            return Err(resources_datafusion_err!("a constant is too large to be repeated for each row"));
+        }
         if let Some(unnest) = node.downcast_ref::<UnnestExec>() {
             let width = RowWidth::of_unnest(unnest, batch_rows, met());
             let tapped = below(node, |input| TapExec::over(input, Arc::new(width)))?;

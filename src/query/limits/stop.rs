@@ -41,7 +41,11 @@ impl Stop {
         Instant::now() >= self.deadline
     }
 
-    fn check(&self) -> Result<(), DataFusionError> {
+    /// Whether it is still wanted.
+    ///
+    /// # Errors
+    /// When it is not.
+    pub(super) fn check(&self) -> Result<(), DataFusionError> {
         if self.stopped.load(Ordering::Relaxed) || self.is_late() {
             return Err(exec_datafusion_err!("the statement is not wanted any more"));
         }

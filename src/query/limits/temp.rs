@@ -1,8 +1,9 @@
-//! Temporary files of statements: nameless, counted against the quota of their tenant.
+//! Temporary files of statements: nameless, counted against the quotas of their tenant and of the server.
 //!
 //! A file has no name, so that nothing of it outlives the process, however that ends, and no text of the engine can
 //! show where it lies.
 
+use std::fmt;
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
@@ -22,7 +23,10 @@ use super::{Limit, LimitsMet};
 /// Bytes read at a time.
 const READ_BYTES: usize = 256 << 10;
 
-/// What the temporary files of one tenant may take.
+/// After this many bytes of a file the disk is asked whether it has room.
+const ASK_EVERY_BYTES: u64 = 16 << 20;
+
+/// What the temporary files of one tenant, or of the server, may take.
 #[derive(Debug)]
 pub struct TempQuota {
     limit: u64,
@@ -48,6 +52,37 @@ impl TempQuota {
     }
 }
 
+/// What a temporary file counts against.
+#[derive(Debug, Clone)]
+pub struct TempQuotas {
+    /// Of the tenant.
+    pub tenant: Arc<TempQuota>,
+    /// Of the server.
+    pub server: Arc<TempQuota>,
+}
+
+impl TempQuotas {
+    /// Takes of both, or the limit that does not give.
+    fn take(&self, bytes: u64) -> Result<(), Limit> {
+        if !self.tenant.take(bytes) {
+            return Err(Limit::TempDisk);
+        }
+        if !self.server.take(bytes) {
+            self.tenant.give_back(bytes);
+            return Err(Limit::ServerTemp);
+        }
+        Ok(())
+    }
+
+    fn give_back(&self, bytes: u64) {
+        self.tenant.give_back(bytes);
+        self.server.give_back(bytes);
+    }
+}
+
+/// Says whether the disk has room for more; [`io::ErrorKind::StorageFull`] where it has not.
+pub type HasRoom = Arc<dyn Fn() -> io::Result<()> + Send + Sync>;
+
 /// Gauges over all temporary files.
 #[derive(Debug, Clone, Default)]
 pub struct TempGauges {
@@ -58,16 +93,23 @@ pub struct TempGauges {
 }
 
 /// Makes the temporary files of one statement.
-#[derive(Debug)]
 pub struct TempFiles {
     /// Folder on whose disk they lie.
     pub folder: PathBuf,
-    /// Quota of the tenant.
-    pub quota: Arc<TempQuota>,
+    /// What they count against.
+    pub quotas: TempQuotas,
+    /// Asked each 16 MiB of a file.
+    pub room: HasRoom,
     /// Where a refusal is noted.
     pub met: Arc<LimitsMet>,
     /// Gauges of the server.
     pub gauges: TempGauges,
+}
+
+impl fmt::Debug for TempFiles {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TempFiles").field("folder", &self.folder).field("quotas", &self.quotas).finish_non_exhaustive()
+    }
 }
 
 impl TempFileFactory for TempFiles {
@@ -77,27 +119,50 @@ impl TempFileFactory for TempFiles {
         Ok(Arc::new(TempFile(Arc::new(Held {
             file,
             bytes: AtomicU64::new(0),
-            quota: Arc::clone(&self.quota),
+            quotas: self.quotas.clone(),
+            room: Arc::clone(&self.room),
             met: Arc::clone(&self.met),
             gauges: self.gauges.clone(),
         }))))
     }
 }
 
-/// A file and what it takes of the quota, shared by its readers and its writer.
-#[derive(Debug)]
+/// A file and what it takes of the quotas, shared by its readers and its writer.
 struct Held {
     file: Arc<File>,
     bytes: AtomicU64,
-    quota: Arc<TempQuota>,
+    quotas: TempQuotas,
+    room: HasRoom,
     met: Arc<LimitsMet>,
     gauges: TempGauges,
+}
+
+impl Held {
+    /// Room for bytes at this place of the file.
+    fn take(&self, at: u64, bytes: u64) -> io::Result<()> {
+        if at == 0 || at / ASK_EVERY_BYTES != (at + bytes) / ASK_EVERY_BYTES {
+            (self.room)()?;
+        }
+        self.quotas.take(bytes).map_err(|limit| {
+            self.met.note(limit);
+            io::Error::new(io::ErrorKind::QuotaExceeded, "the quota of temporary files is used up")
+        })
+    }
+
+    fn write(&self, bytes: &[u8]) -> io::Result<()> {
+        let wanted = bytes.len() as u64;
+        self.take(self.bytes.load(Ordering::Acquire), wanted)?;
+        // Charged before it is written, so that the charge is given back with the file whatever happens.
+        let at = self.bytes.fetch_add(wanted, Ordering::AcqRel);
+        self.gauges.bytes.inc_by(i64::try_from(wanted).unwrap_or(i64::MAX));
+        self.file.write_all_at(bytes, at)
+    }
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
         let bytes = self.bytes.load(Ordering::Acquire);
-        self.quota.give_back(bytes);
+        self.quotas.give_back(bytes);
         self.gauges.bytes.dec_by(i64::try_from(bytes).unwrap_or(i64::MAX));
         self.gauges.files.dec();
     }
@@ -145,17 +210,11 @@ struct TempWriter(Arc<Held>);
 
 impl Write for TempWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let held = &*self.0;
-        let wanted = bytes.len() as u64;
-        if !held.quota.take(wanted) {
-            held.met.note(Limit::TempDisk);
-            return Err(io::Error::new(io::ErrorKind::QuotaExceeded, "the quota of temporary files is used up"));
+        let written = self.0.write(bytes);
+        if written.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::StorageFull) {
+            self.0.met.note(Limit::Disk);
         }
-        // Charged before it is written, so that the charge is given back with the file whatever happens.
-        let at = held.bytes.fetch_add(wanted, Ordering::AcqRel);
-        held.gauges.bytes.inc_by(i64::try_from(wanted).unwrap_or(i64::MAX));
-        held.file.write_all_at(bytes, at)?;
-        Ok(bytes.len())
+        written.map(|()| bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -173,18 +232,62 @@ impl SpillWriter for TempWriter {
 mod tests {
     use super::*;
 
+    struct Bench {
+        folder: tempfile::TempDir,
+        quotas: TempQuotas,
+        met: Arc<LimitsMet>,
+        gauges: TempGauges,
+    }
+
+    impl Bench {
+        fn new(tenant: u64, server: u64) -> Self {
+            let quotas =
+                TempQuotas { tenant: Arc::new(TempQuota::new(tenant)), server: Arc::new(TempQuota::new(server)) };
+            let folder = tempfile::tempdir().unwrap();
+            Self { folder, quotas, met: Arc::default(), gauges: TempGauges::default() }
+        }
+
+        fn file(&self, room: HasRoom) -> Arc<dyn SpillFile> {
+            let (quotas, met, gauges) = (self.quotas.clone(), Arc::clone(&self.met), self.gauges.clone());
+            let folder = self.folder.path().to_owned();
+            TempFiles { folder, quotas, room, met, gauges }.create_temp_file("test").unwrap()
+        }
+    }
+
+    #[test]
+    fn the_server_s_quota_and_the_disk_bind_too() {
+        let bench = Bench::new(1_000, 600);
+        let file = bench.file(Arc::new(|| Ok(())));
+        let mut writer = file.open_writer().unwrap();
+        writer.write_all(&[1; 500]).unwrap();
+        assert_eq!(writer.write_all(&[1; 200]).unwrap_err().kind(), io::ErrorKind::QuotaExceeded);
+        assert_eq!(bench.met.last(), Some(Limit::ServerTemp));
+        drop((writer, file));
+        // What was refused is not charged.
+        assert!(bench.quotas.tenant.take(1_000) && bench.quotas.server.take(600));
+
+        let bench = Bench::new(1 << 30, 1 << 30);
+        let asked = Arc::new(AtomicU64::new(0));
+        let asks = Arc::clone(&asked);
+        let file = bench.file(Arc::new(move || match asks.fetch_add(1, Ordering::AcqRel) {
+            0 => Ok(()),
+            _ => Err(io::ErrorKind::StorageFull.into()),
+        }));
+        let mut writer = file.open_writer().unwrap();
+        let piece = vec![1; 5 << 20];
+        for _ in 0..3 {
+            writer.write_all(&piece).unwrap();
+        }
+        assert_eq!(asked.load(Ordering::Acquire), 1);
+        assert_eq!(writer.write_all(&piece).unwrap_err().kind(), io::ErrorKind::StorageFull);
+        assert_eq!((bench.met.last(), asked.load(Ordering::Acquire)), (Some(Limit::Disk), 2));
+    }
+
     #[tokio::test]
     async fn what_is_written_is_read_and_the_quota_comes_back() {
-        let folder = tempfile::tempdir().unwrap();
-        let quota = Arc::new(TempQuota::new(1_000_000));
-        let (met, gauges) = (Arc::<LimitsMet>::default(), TempGauges::default());
-        let files = TempFiles {
-            folder: folder.path().to_owned(),
-            quota: Arc::clone(&quota),
-            met: Arc::clone(&met),
-            gauges: gauges.clone(),
-        };
-        let file = files.create_temp_file("test").unwrap();
+        let bench = Bench::new(1_000_000, u64::MAX);
+        let file = bench.file(Arc::new(|| Ok(())));
+        let Bench { folder, quotas, met, gauges } = &bench;
         let written: Vec<u8> = (0..600_000_u32).map(|n| n.to_le_bytes()[0]).collect();
         let mut writer = file.open_writer().unwrap();
         writer.write_all(&written).unwrap();
@@ -198,6 +301,6 @@ mod tests {
         }
         drop((file, writer));
         assert_eq!((gauges.files.get(), gauges.bytes.get()), (0, 0));
-        assert!(quota.take(1_000_000) && !quota.take(1));
+        assert!(quotas.tenant.take(1_000_000) && !quotas.tenant.take(1));
     }
 }

@@ -32,8 +32,12 @@ impl Failure {
     #[must_use]
     pub fn of(error: DataFusionError, met: &LimitsMet, opened: &OpenedFiles) -> Self {
         let limit = met.last();
-        if let (Some(Limit::Value), DataFusionError::Execution(_)) = (limit, error.find_root()) {
-            return Self::Limit(Limit::Value);
+        if let (Some(limit @ (Limit::Value | Limit::Work)), DataFusionError::Execution(_)) = (limit, error.find_root())
+        {
+            return Self::Limit(limit);
+        }
+        if is_storage(&error, |kind| kind == ErrorKind::StorageFull) {
+            return Self::Limit(Limit::Disk);
         }
         if is_exhausted(&error) {
             return Self::Limit(limit.unwrap_or(Limit::Memory));
@@ -112,5 +116,9 @@ mod tests {
         let damaged = parquet::errors::ParquetError::General("x".to_owned());
         assert!(matches!(of(DataFusionError::ParquetError(Box::new(damaged)), None), Failure::Engine(_)));
         assert!(matches!(of(full(), None), Failure::Limit(_)));
+        let disk = ArrowError::IoError("x".to_owned(), ErrorKind::StorageFull.into());
+        assert!(matches!(of(arrow(disk), Some(Limit::Memory)), Failure::Limit(Limit::Disk)));
+        let broken = ArrowError::IoError("x".to_owned(), ErrorKind::BrokenPipe.into());
+        assert!(matches!(of(arrow(broken), Some(Limit::Memory)), Failure::Engine(_)));
     }
 }

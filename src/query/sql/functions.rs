@@ -7,9 +7,10 @@ use std::sync::{Arc, LazyLock};
 
 use datafusion::logical_expr::{AggregateUDF, ScalarUDF, WindowUDF};
 
-use super::limited::{Limited, Made};
+use super::limited::{Bound, Limited, Made};
+use super::work::Work;
 use crate::query::functions::where_functions;
-use crate::query::limits::LimitsMet;
+use crate::query::limits::values::Values;
 use crate::query::udf;
 
 /// Scalar functions beside those of an anomaly's `where`, whose results are about as large as their arguments at
@@ -22,8 +23,6 @@ const SCALAR: &[&str] = &[
     "array_distinct",
     "array_element",
     "array_has",
-    "array_has_all",
-    "array_has_any",
     "array_length",
     "array_max",
     "array_min",
@@ -70,7 +69,6 @@ const SCALAR: &[&str] = &[
     "pi",
     "radians",
     "random",
-    "regexp_match",
     "sha224",
     "sha256",
     "sha384",
@@ -110,6 +108,21 @@ const BOUNDED: &[(&str, Made)] = &[
     ("string_to_array", Made::Split),
     ("struct", Made::Sum),
     ("to_char", Made::Formatted),
+];
+
+/// Scalar functions that can take much longer than reading their arguments; that time is bounded.
+const LABORIOUS: &[(&str, Work)] = &[
+    ("array_has_all", Work::Elements),
+    ("array_has_any", Work::Elements),
+    ("btrim", Work::Pairs),
+    ("ltrim", Work::Pairs),
+    ("regexp_count", Work::Rematched),
+    ("regexp_instr", Work::Rematched),
+    ("regexp_like", Work::Matched),
+    ("regexp_match", Work::Matched),
+    ("regexp_replace", Work::Rematched),
+    ("rtrim", Work::Pairs),
+    ("strpos", Work::Pairs),
 ];
 
 /// Aggregates.
@@ -178,9 +191,16 @@ const IN_WINDOW: &[&str] = &[
 /// Functions of windows alone.
 const WINDOW: &[&str] = &["cume_dist", "dense_rank", "lag", "lead", "ntile", "percent_rank", "rank", "row_number"];
 
-/// How the result of a bounded function comes about; none for other functions.
-pub(super) fn made(name: &str) -> Option<Made> {
-    BOUNDED.iter().find(|(bounded, _)| *bounded == name).map(|(_, made)| *made)
+/// Whether a function can make a value much larger than its arguments.
+pub(super) fn makes(name: &str) -> bool {
+    name == super::limited::TEXT_CONCAT || BOUNDED.iter().any(|(bounded, _)| *bounded == name)
+}
+
+/// What is bounded of a function; none where nothing is.
+pub(super) fn bound(name: &str) -> Option<Bound> {
+    let made = BOUNDED.iter().find(|(bounded, _)| *bounded == name).map(|(_, made)| *made);
+    let work = LABORIOUS.iter().find(|(laborious, _)| *laborious == name).map(|(_, work)| *work);
+    (made.is_some() || work.is_some()).then_some(Bound { made, work })
 }
 
 /// Whether a plan may hold this scalar function.
@@ -192,7 +212,8 @@ pub(super) fn is_scalar_allowed(name: &str) -> bool {
 fn scalar_names() -> impl Iterator<Item = String> {
     let ours = udf::scalar().into_iter().map(|function| function.name().to_owned());
     let shared = where_functions().into_iter().map(|function| function.name().to_owned());
-    let listed = SCALAR.iter().copied().chain(BOUNDED.iter().map(|(name, _)| *name)).map(str::to_owned);
+    let bounded = BOUNDED.iter().map(|(name, _)| *name).chain(LABORIOUS.iter().map(|(name, _)| *name));
+    let listed = SCALAR.iter().copied().chain(bounded).map(str::to_owned);
     ours.chain(shared).chain(listed).chain([super::limited::TEXT_CONCAT.to_owned()])
 }
 
@@ -207,13 +228,13 @@ pub(super) fn is_window_allowed(name: &str) -> bool {
 }
 
 /// The scalar functions of a session.
-pub(super) fn scalar(met: &Arc<LimitsMet>) -> Vec<Arc<ScalarUDF>> {
+pub(super) fn scalar(values: &Arc<Values>) -> Vec<Arc<ScalarUDF>> {
     let all = datafusion::functions::all_default_functions()
         .into_iter()
         .chain(datafusion::functions_nested::all_default_nested_functions());
     let listed = all.filter(|function| is_scalar_allowed(function.name()));
-    let bounded = listed.map(|function| match made(function.name()) {
-        Some(made) => Arc::new(ScalarUDF::new_from_impl(Limited::new(function, made, met))),
+    let bounded = listed.map(|function| match bound(function.name()) {
+        Some(bound) => Arc::new(ScalarUDF::new_from_impl(Limited::new(function, bound, values))),
         None => function,
     });
     bounded.chain(udf::scalar()).collect()
@@ -235,11 +256,12 @@ pub(super) fn window() -> Vec<Arc<WindowUDF>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::query::limits::stop::Stop;
 
     #[test]
     fn every_listed_function_exists() {
-        let met = Arc::default();
-        let scalar = scalar(&met);
+        let stop = Stop::at(std::time::Instant::now());
+        let scalar = scalar(&Values::new(0, Arc::default(), stop));
         let found: BTreeSet<&str> = scalar.iter().map(|function| function.name()).collect();
         let missing: Vec<_> =
             scalar_names().filter(|n| n != super::super::limited::TEXT_CONCAT && !found.contains(n.as_str())).collect();

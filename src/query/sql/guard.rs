@@ -8,29 +8,25 @@ use datafusion::common::{DataFusionError, plan_datafusion_err};
 use datafusion::logical_expr::expr::{ScalarFunction, WindowFunction};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::{
-    BinaryExpr, Cast, Expr, LogicalPlan, Operator, ScalarUDF, TryCast, WindowFunctionDefinition,
+    BinaryExpr, Cast, Expr, Like, LogicalPlan, Operator, ScalarUDF, TryCast, WindowFunctionDefinition, lit,
 };
 
 use super::functions;
 use super::limited::{Limited, TEXT_CONCAT, is_limited, text_concat};
-use crate::query::limits::LimitsMet;
-
-/// Longest pattern, and longest delimiter of `string_agg`, in bytes.
-const MAX_PATTERN_BYTES: usize = 1_000;
-
-/// Most repetitions that a pattern asks for, nested ones multiplied: matching takes as many steps for each character.
-const MAX_REPETITIONS: u64 = 1_000;
+use super::pattern::{self, MAX_PATTERN_BYTES, is_short_text};
+use crate::query::limits::values::Values;
+use crate::query::predicate::is_pattern_operator;
 
 /// Puts bounds around the functions of a plan.
 ///
 /// # Errors
 /// A planning error that names the first part which a statement may not hold.
-pub(super) fn guarded(plan: LogicalPlan, met: &Arc<LimitsMet>) -> Result<LogicalPlan, DataFusionError> {
+pub(super) fn guarded(plan: LogicalPlan, values: &Arc<Values>) -> Result<LogicalPlan, DataFusionError> {
     plan.transform_up_with_subqueries(|node| {
         let names = NamePreserver::new(&node);
         node.map_expressions(|expression| {
             let name = names.save(&expression);
-            let guarded = expression.transform_up(|part| guard(part, met))?;
+            let guarded = expression.transform_up(|part| guard(part, values))?;
             Ok(guarded.update_data(|expression| name.restore(expression)))
         })
     })
@@ -41,9 +37,9 @@ fn refused(what: impl std::fmt::Display) -> DataFusionError {
     plan_datafusion_err!("{what}")
 }
 
-fn guard(part: Expr, met: &Arc<LimitsMet>) -> Result<Transformed<Expr>, DataFusionError> {
+fn guard(part: Expr, values: &Arc<Values>) -> Result<Transformed<Expr>, DataFusionError> {
     match part {
-        Expr::ScalarFunction(call) => guard_call(call, met),
+        Expr::ScalarFunction(call) => guard_call(call, values),
         Expr::AggregateFunction(ref call) => {
             let name = call.func.name();
             if !functions::is_aggregate_allowed(name) {
@@ -66,17 +62,19 @@ fn guard(part: Expr, met: &Arc<LimitsMet>) -> Result<Transformed<Expr>, DataFusi
                     other => args.push(other),
                 }
             }
-            let call = ScalarFunction::new_udf(text_concat(met), args);
+            let call = ScalarFunction::new_udf(text_concat(values), args);
             Ok(Transformed::yes(Expr::ScalarFunction(call)))
         }
-        Expr::BinaryExpr(BinaryExpr { op, ref right, .. }) if is_pattern_operator(op) => {
-            check_pattern(right)?;
-            Ok(Transformed::no(part))
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) if is_pattern_operator(op) => {
+            let negated = matches!(op, Operator::RegexNotMatch | Operator::RegexNotIMatch);
+            let ignores_case = matches!(op, Operator::RegexIMatch | Operator::RegexNotIMatch);
+            matches(*left, *right, negated, ignores_case, values).map(Transformed::yes)
         }
-        Expr::SimilarTo(ref like) => {
-            check_pattern(&like.pattern)?;
-            Ok(Transformed::no(part))
+        Expr::SimilarTo(Like { escape_char: Some(_), .. }) => Err(refused("SIMILAR TO has no ESCAPE here")),
+        Expr::SimilarTo(Like { negated, expr, pattern, case_insensitive, .. }) => {
+            matches(*expr, *pattern, negated, case_insensitive, values).map(Transformed::yes)
         }
+        Expr::Like(like) => pattern::bounded_like(like, values).map(Transformed::yes),
         Expr::Cast(Cast { ref field, .. }) | Expr::TryCast(TryCast { ref field, .. })
             if !is_castable(field.data_type()) =>
         {
@@ -90,18 +88,32 @@ fn guard(part: Expr, met: &Arc<LimitsMet>) -> Result<Transformed<Expr>, DataFusi
     }
 }
 
-fn guard_call(call: ScalarFunction, met: &Arc<LimitsMet>) -> Result<Transformed<Expr>, DataFusionError> {
+/// The operators of regular expressions as calls of the bounded function.
+fn matches(
+    text: Expr,
+    pattern: Expr,
+    negated: bool,
+    ignores_case: bool,
+    values: &Arc<Values>,
+) -> Result<Expr, DataFusionError> {
+    let flags = ignores_case.then(|| lit("i"));
+    let args = [text, pattern].into_iter().chain(flags).collect();
+    let call = guard_call(ScalarFunction::new_udf(datafusion::functions::regex::regexp_like(), args), values)?.data;
+    Ok(if negated { Expr::Not(Box::new(call)) } else { call })
+}
+
+fn guard_call(call: ScalarFunction, values: &Arc<Values>) -> Result<Transformed<Expr>, DataFusionError> {
     let name = call.func.name();
     if !functions::is_scalar_allowed(name) {
         return Err(refused(format!("the function '{name}' is not available")));
     }
     if name.starts_with("regexp_") {
-        call.args.get(1).map_or(Ok(()), check_pattern)?;
+        call.args.get(1).map_or(Ok(()), pattern::check_regex)?;
     }
     // Syntax such as `[a, b]` calls functions without asking the session for them.
-    match functions::made(name) {
-        Some(made) if !is_limited(&call.func) => {
-            let func = Arc::new(ScalarUDF::new_from_impl(Limited::new(call.func, made, met)));
+    match functions::bound(name) {
+        Some(bound) if !is_limited(&call.func) => {
+            let func = Arc::new(ScalarUDF::new_from_impl(Limited::new(call.func, bound, values)));
             Ok(Transformed::yes(Expr::ScalarFunction(ScalarFunction { func, args: call.args })))
         }
         _ => Ok(Transformed::no(Expr::ScalarFunction(call))),
@@ -120,7 +132,7 @@ fn guard_window(call: &WindowFunction) -> Result<(), DataFusionError> {
         return Err(refused(format!("'{name}' over a window cannot be DISTINCT")));
     }
     // The meter of windows knows the sizes of columns, not those of what is made of them.
-    let makes = |part: &Expr| matches!(part, Expr::ScalarFunction(call) if functions::made(call.func.name()).is_some() || is_limited(&call.func));
+    let makes = |part: &Expr| matches!(part, Expr::ScalarFunction(call) if functions::makes(call.func.name()));
     for argument in &call.params.args {
         if argument.exists(|part| Ok(makes(part)))? {
             return Err(refused(format!(
@@ -129,50 +141,6 @@ fn guard_window(call: &WindowFunction) -> Result<(), DataFusionError> {
         }
     }
     Ok(())
-}
-
-fn is_short_text(expression: &Expr) -> bool {
-    text_of(expression).is_some_and(|text| text.len() <= MAX_PATTERN_BYTES)
-}
-
-/// The text of a literal; a null has none and matches nothing.
-fn text_of(expression: &Expr) -> Option<&str> {
-    match expression {
-        Expr::Literal(scalar, _) if scalar.is_null() => Some(""),
-        Expr::Literal(scalar, _) => scalar.try_as_str().flatten(),
-        Expr::Cast(cast) => text_of(&cast.expr),
-        Expr::Alias(alias) => text_of(&alias.expr),
-        _ => None,
-    }
-}
-
-const fn is_pattern_operator(operator: Operator) -> bool {
-    matches!(
-        operator,
-        Operator::RegexMatch | Operator::RegexIMatch | Operator::RegexNotMatch | Operator::RegexNotIMatch
-    )
-}
-
-fn check_pattern(pattern: &Expr) -> Result<(), DataFusionError> {
-    let Some(text) = text_of(pattern) else {
-        return Err(refused("a pattern must be a literal or a parameter"));
-    };
-    if text.len() > MAX_PATTERN_BYTES {
-        return Err(refused(format!("a pattern has more than {MAX_PATTERN_BYTES} bytes")));
-    }
-    if repetitions(text) > MAX_REPETITIONS {
-        return Err(refused(format!("a pattern asks for more than {MAX_REPETITIONS} repetitions")));
-    }
-    Ok(())
-}
-
-/// Product of all counted repetitions of a pattern, nested or not.
-fn repetitions(pattern: &str) -> u64 {
-    let counted = pattern.split('{').skip(1).map(|rest| {
-        let numbers = rest.split('}').next().unwrap_or_default().split(',');
-        numbers.filter_map(|number| number.trim().parse::<u64>().ok()).max().unwrap_or(1).max(1)
-    });
-    counted.fold(1, u64::saturating_mul)
 }
 
 /// Types whose values are about as large as what they are made of.
@@ -189,17 +157,5 @@ fn is_castable(data_type: &DataType) -> bool {
         | DataType::LargeListView(_)
         | DataType::Map(..) => false,
         _ => true,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn repetitions_multiply() {
-        assert_eq!(repetitions("a{3}b{2,5}(c{10,}){1}"), 150);
-        assert_eq!(repetitions("a{,}b{x}{"), 1);
-        assert_eq!(repetitions("(((a{1000}){1000}){1000}){99999999999}"), u64::MAX);
     }
 }

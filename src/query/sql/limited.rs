@@ -1,4 +1,4 @@
-//! Functions whose results can blow up, with a bound in front.
+//! Functions whose results can blow up, or that can take long, with a bound in front.
 //!
 //! The size of a result is known from the arguments before it is made: a failed allocation would abort the process.
 
@@ -8,20 +8,22 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::{DataType, FieldRef, Int64Type};
-use datafusion::common::{DataFusionError, exec_datafusion_err, plan_datafusion_err};
+use datafusion::common::{DataFusionError, plan_datafusion_err};
 use datafusion::logical_expr::{
     ColumnarValue, Documentation, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
     TypeSignature, Volatility,
 };
 
+use super::work::{self, Work};
+use crate::query::limits::Limit;
+use crate::query::limits::values::Values;
 use crate::query::limits::weight::row_weights;
-use crate::query::limits::{Limit, LimitsMet};
 
 /// Largest value that a function may make, in bytes.
-pub(super) const MAX_VALUE_BYTES: u64 = 4 << 20;
+const MAX_VALUE_BYTES: u64 = 4 << 20;
 
 /// Largest result of one call for a batch of rows, in bytes.
-pub(super) const MAX_RESULT_BYTES: u64 = 128 << 20;
+const MAX_RESULT_BYTES: u64 = 64 << 20;
 
 /// Most values in a structure, those of structures in it counted.
 const MAX_LEAVES: usize = 1_000;
@@ -30,7 +32,7 @@ const MAX_LEAVES: usize = 1_000;
 pub(super) const TEXT_CONCAT: &str = "text_concat";
 
 /// What a plan's node weighs that is no text; see [`row_weights`].
-const CELL_BYTES: u64 = 16;
+pub(super) const CELL_BYTES: u64 = 16;
 
 /// How a result comes about, and so how large it can be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,23 +57,68 @@ pub(super) enum Made {
     Formatted,
 }
 
+/// What is bounded of a function.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Bound {
+    /// How large its result is.
+    pub(super) made: Option<Made>,
+    /// How long it takes.
+    pub(super) work: Option<Work>,
+}
+
+impl From<Made> for Bound {
+    fn from(made: Made) -> Self {
+        Self { made: Some(made), work: None }
+    }
+}
+
 /// A function with its bound.
 #[derive(Debug)]
 pub(super) struct Limited {
     inner: Arc<ScalarUDF>,
-    made: Made,
-    met: Arc<LimitsMet>,
+    bound: Bound,
+    values: Arc<Values>,
 }
 
 impl Limited {
-    pub(super) fn new(inner: Arc<ScalarUDF>, made: Made, met: &Arc<LimitsMet>) -> Self {
-        Self { inner, made, met: Arc::clone(met) }
+    pub(super) fn new(inner: Arc<ScalarUDF>, bound: Bound, values: &Arc<Values>) -> Self {
+        Self { inner, bound, values: Arc::clone(values) }
+    }
+
+    fn check_sizes(&self, made: Made, args: &ScalarFunctionArgs, columns: &Columns) -> Result<u64, DataFusionError> {
+        let sizes = sizes(made, args, columns)?;
+        let total = sizes.iter().copied().fold(0, u64::saturating_add);
+        if total > MAX_RESULT_BYTES || sizes.iter().any(|size| *size > MAX_VALUE_BYTES) {
+            let what = format_args!("{} would make a value that is too large", self.name());
+            return Err(self.values.refuse(Limit::Value, what));
+        }
+        Ok(total)
+    }
+
+    fn work(&self, work: Work, args: ScalarFunctionArgs, columns: &Columns) -> Result<ColumnarValue, DataFusionError> {
+        let steps = work::steps_of(work, &args, columns);
+        if steps.iter().any(|steps| *steps > work::MAX_STEPS) {
+            let what = format_args!("{} would take too long", self.name());
+            return Err(self.values.refuse(Limit::Work, what));
+        }
+        let portions = work::portions(&steps);
+        if portions.len() == 1 {
+            return self.inner.invoke_with_args(args);
+        }
+        let mut results = Vec::with_capacity(portions.len());
+        for rows in portions {
+            self.values.go_on()?;
+            let result = self.inner.invoke_with_args(work::rows_of(&args, &rows))?;
+            results.push(result.into_array(rows.len())?);
+        }
+        let results: Vec<&dyn Array> = results.iter().map(AsRef::as_ref).collect();
+        Ok(ColumnarValue::Array(arrow::compute::concat(&results)?))
     }
 }
 
 impl PartialEq for Limited {
     fn eq(&self, other: &Self) -> bool {
-        self.inner == other.inner && self.made == other.made
+        self.inner == other.inner && self.bound == other.bound
     }
 }
 
@@ -121,13 +168,23 @@ impl ScalarUDFImpl for Limited {
     // Simplifying is not passed on: it may put the function itself back without its bound.
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue, DataFusionError> {
-        let sizes = sizes(self.made, &args)?;
-        let total = sizes.iter().copied().fold(0, u64::saturating_add);
-        if total > MAX_RESULT_BYTES || sizes.iter().any(|size| *size > MAX_VALUE_BYTES) {
-            self.met.note(Limit::Value);
-            return Err(exec_datafusion_err!("{} would make a value that is too large", self.name()));
-        }
-        self.inner.invoke_with_args(args)
+        self.values.go_on()?;
+        let columns = Columns::of(&args)?;
+        let made = self.bound.made.map(|made| self.check_sizes(made, &args, &columns)).transpose()?;
+        let charge = if args.args.iter().all(|arg| matches!(arg, ColumnarValue::Scalar(_))) {
+            self.values.keep(made.unwrap_or(0))?;
+            None
+        } else {
+            made.map(|bytes| self.values.charge(bytes)).transpose()?
+        };
+        let result = match self.bound.work {
+            Some(work) => self.work(work, args, &columns)?,
+            None => self.inner.invoke_with_args(args)?,
+        };
+        Ok(match (charge, result) {
+            (Some(charge), ColumnarValue::Array(array)) => ColumnarValue::Array(charge.hold(&array)?),
+            (_, result) => result,
+        })
     }
 }
 
@@ -153,7 +210,7 @@ fn leaves(data_type: &DataType, sum: usize) -> usize {
 }
 
 /// Arguments as columns of equal length; one row where all are constants.
-struct Columns {
+pub(super) struct Columns {
     columns: Vec<ArrayRef>,
 }
 
@@ -171,7 +228,8 @@ impl Columns {
         Ok(Self { columns })
     }
 
-    fn sizes(&self, argument: usize) -> Vec<u64> {
+    /// Bytes of each row of an argument; none where there is no such argument.
+    pub(super) fn sizes(&self, argument: usize) -> Vec<u64> {
         self.columns.get(argument).map(|column| row_weights(column, true)).unwrap_or_default()
     }
 
@@ -195,13 +253,16 @@ fn spread(column: ArrayRef, rows: usize) -> ArrayRef {
     }
 }
 
+/// Bytes of a text with this weight.
+pub(super) fn text(weight: u64) -> u64 {
+    weight.saturating_sub(CELL_BYTES)
+}
+
 /// Bytes of each row's result, at most.
-fn sizes(made: Made, args: &ScalarFunctionArgs) -> Result<Vec<u64>, DataFusionError> {
-    let columns = Columns::of(args)?;
+fn sizes(made: Made, args: &ScalarFunctionArgs, columns: &Columns) -> Result<Vec<u64>, DataFusionError> {
     let first = columns.sizes(0);
     let each = |size: &dyn Fn(usize, u64) -> u64| first.iter().enumerate().map(|(row, own)| size(row, *own)).collect();
     let at = |sizes: &[u64], row: usize| sizes.get(row).copied().unwrap_or(0);
-    let text = |size: u64| size.saturating_sub(CELL_BYTES);
     Ok(match made {
         Made::Sum => (1..columns.columns.len()).fold(first, |sums, argument| {
             let more = columns.sizes(argument);
@@ -266,10 +327,10 @@ struct TextConcat {
 }
 
 /// The function that stands for `||`, bounded.
-pub(super) fn text_concat(met: &Arc<LimitsMet>) -> Arc<ScalarUDF> {
+pub(super) fn text_concat(values: &Arc<Values>) -> Arc<ScalarUDF> {
     let signature = Signature::new(TypeSignature::UserDefined, Volatility::Immutable);
     let inner = Arc::new(ScalarUDF::new_from_impl(TextConcat { signature }));
-    Arc::new(ScalarUDF::new_from_impl(Limited::new(inner, Made::Sum, met)))
+    Arc::new(ScalarUDF::new_from_impl(Limited::new(inner, Made::Sum.into(), values)))
 }
 
 /// Whether a function is one of the bounded ones, with its bound.

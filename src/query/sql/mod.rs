@@ -16,6 +16,7 @@ mod functions;
 mod guard;
 mod limited;
 mod names;
+mod pattern;
 mod place;
 mod scrub;
 pub mod session;
@@ -23,5 +24,6 @@ mod statement;
 pub mod store;
 mod structures;
 pub mod text;
+mod work;
 
 pub use place::Place;

@@ -33,6 +33,7 @@ use crate::query::limits::memory::StatementPool;
 use crate::query::limits::rule::GuardOperators;
 use crate::query::limits::stop::Stop;
 use crate::query::limits::temp::TempFiles;
+use crate::query::limits::values::Values;
 use crate::registry::Registry;
 
 /// Memory below which a plan has one partition, in bytes: under less, grouping in several partitions can wait for ever
@@ -80,6 +81,7 @@ pub enum StartError {
 pub struct Session {
     state: SessionState,
     met: Arc<LimitsMet>,
+    values: Arc<Values>,
     opened: Arc<OpenedFiles>,
 }
 
@@ -130,20 +132,21 @@ impl Session {
         let reading = SessionStateBuilder::new().with_config(config(partitions)).with_runtime_env(Arc::clone(&runtime));
         let tables = TenantTables { tenant, activities, registry, moment, session: Arc::new(reading.build()) };
         let mut planners = SessionStateDefaults::default_expr_planners();
-        planners.insert(0, Arc::new(Structures { met: Arc::clone(&met) }));
+        let values = Values::new(memory_bytes, Arc::clone(&met), Arc::clone(&stop));
+        planners.insert(0, Arc::new(Structures { values: Arc::clone(&values) }));
         let mut state = SessionStateBuilder::new()
             .with_config(config(partitions))
             .with_runtime_env(runtime)
             .with_catalog_list(Arc::new(Catalogs::of(tables)))
             .with_expr_planners(planners)
-            .with_scalar_functions(functions::scalar(&met))
+            .with_scalar_functions(functions::scalar(&values))
             .with_aggregate_functions(functions::aggregate())
             .with_window_functions(functions::window())
             .with_physical_optimizer_rule(Arc::new(GuardOperators { met: Arc::clone(&met), stop }))
             .build();
         state.mark_start_execution();
         state.execution_props_mut().query_execution_start_time = DateTime::from_timestamp_millis(moment.now_ms);
-        Ok(Self { state, met, opened })
+        Ok(Self { state, met, values, opened })
     }
 
     /// Bounds, parses and plans a statement, and does not start it. Call it where [`Session::start`] is called.
@@ -205,7 +208,7 @@ impl Session {
             let place = place::of_error(&DataFusionError::Plan(message.clone()), &message, tokens);
             return Err(Refusal::new(RefusalKind::Parameter, place, message).into());
         }
-        Ok(guard::guarded(plan, &self.met).map_err(refused)?)
+        Ok(guard::guarded(plan, &self.values).map_err(refused)?)
     }
 
     /// An error of the planner: constants are computed while planning, so that it may also be one of running.

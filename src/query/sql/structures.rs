@@ -10,17 +10,17 @@ use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawDictionar
 use datafusion::logical_expr::{Expr, ScalarUDF};
 
 use super::limited::{Limited, Made};
-use crate::query::limits::LimitsMet;
+use crate::query::limits::values::Values;
 
 /// Plans `{a: x}`, `STRUCT(x)` and `MAP {…}`. It belongs before the engine's own planners.
 #[derive(Debug)]
 pub(super) struct Structures {
-    pub(super) met: Arc<LimitsMet>,
+    pub(super) values: Arc<Values>,
 }
 
 impl Structures {
     fn call(&self, function: Arc<ScalarUDF>, args: Vec<Expr>) -> Expr {
-        let bounded = Arc::new(ScalarUDF::new_from_impl(Limited::new(function, Made::Sum, &self.met)));
+        let bounded = Arc::new(ScalarUDF::new_from_impl(Limited::new(function, Made::Sum.into(), &self.values)));
         Expr::ScalarFunction(ScalarFunction::new_udf(bounded, args))
     }
 }

@@ -113,14 +113,14 @@ fn next_after(error: &ExportError) -> Next {
         ExportError::Busy { .. } => Next::Later(WAIT),
         ExportError::TooLarge(_) | ExportError::Encode(EncodeError::UnsupportedType { .. }) => Next::GiveUp,
         ExportError::Statement(error) => match &**error {
-            SqlError::Busy { .. } => Next::Later(WAIT),
+            SqlError::Busy { .. } | SqlError::Limit(Limit::Disk) => Next::Later(WAIT),
             // They depend on the statement and what it finds alone.
             SqlError::Refused(_)
             | SqlError::Statement(_)
             | SqlError::TooLarge(_)
-            | SqlError::Limit(Limit::Memory | Limit::Value)
+            | SqlError::Limit(Limit::Memory | Limit::Value | Limit::Work)
             | SqlError::Encode(_) => Next::GiveUp,
-            SqlError::Limit(Limit::TenantMemory | Limit::ServerMemory | Limit::TempDisk)
+            SqlError::Limit(Limit::TenantMemory | Limit::ServerMemory | Limit::TempDisk | Limit::ServerTemp)
             | SqlError::TimedOut(_)
             | SqlError::Replaced(_)
             | SqlError::Engine(_)
@@ -145,8 +145,8 @@ impl Ended {
     fn next(&self) -> Next {
         match self {
             Self::AnomalyGone | Self::Unsupported | Self::TooLarge(_) | Self::Params(_) => Next::GiveUp,
-            Self::Stopped | Self::Tenant(_) => Next::Later(Duration::ZERO),
-            Self::NoRoom(_) => Next::Later(WAIT),
+            Self::Stopped => Next::Later(Duration::ZERO),
+            Self::NoRoom(_) | Self::Tenant(_) => Next::Later(WAIT),
             Self::File(error) if is_full(error) => Next::Later(WAIT),
             Self::Export(error) => next_after(error),
             Self::BrokeOff(error) => next_after(error),

@@ -26,6 +26,9 @@ pub struct SqlSettings {
     /// Temporary files of all statements of a tenant, in bytes. Default 20 GiB.
     #[serde(deserialize_with = "size")]
     pub tenant_temp: u64,
+    /// The same of all statements of the server. Default 50 GiB.
+    #[serde(deserialize_with = "size")]
+    pub server_temp: u64,
     /// Statements of a tenant at the same time; more wait for `queue-timeout`, then are refused. Default 4.
     pub tenant_statements: usize,
     /// Longest time of a statement, from its start to its last row; a request may ask for less. Default 1 h.
@@ -80,6 +83,7 @@ impl Default for SqlSettings {
             tenant_memory: 512 << 20,
             server_memory: 1 << 30,
             tenant_temp: 20 << 30,
+            server_temp: 50 << 30,
             tenant_statements: 4,
             timeout: Duration::from_hours(1),
             max_result: 256 << 30,

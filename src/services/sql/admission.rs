@@ -11,9 +11,9 @@ use super::SqlError;
 use crate::domain::tenant::TenantKey;
 use crate::query::limits::budget::Budget;
 use crate::query::limits::memory::Shares;
-use crate::query::limits::temp::TempQuota;
+use crate::query::limits::temp::{TempQuota, TempQuotas};
 use crate::query::sql::session::ONE_PARTITION_BELOW;
-use crate::services::settings::SqlLimits;
+use crate::services::settings::{SqlLimits, SqlSettings};
 
 /// How long a caller that was refused should wait.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
@@ -22,6 +22,7 @@ const RETRY_AFTER: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(in crate::services) struct Gates {
     server: Budget,
+    server_temp: Arc<TempQuota>,
     tenants: Mutex<HashMap<TenantKey, Arc<Gate>>>,
 }
 
@@ -40,15 +41,16 @@ pub(super) struct Admitted {
     pub(super) permit: OwnedSemaphorePermit,
     /// The memory that is its own.
     pub(super) shares: Shares,
-    /// The tenant's temporary files.
-    pub(super) temp: Arc<TempQuota>,
+    /// The temporary files of the tenant and of the server.
+    pub(super) temp: TempQuotas,
 }
 
 impl Gates {
-    /// Gates under a server's memory, in bytes.
-    pub(in crate::services) fn new(server_memory: u64) -> Self {
-        let bytes = usize::try_from(server_memory).unwrap_or(usize::MAX);
-        Self { server: Budget::new(bytes), tenants: Mutex::default() }
+    /// Gates under a server's limits.
+    pub(in crate::services) fn new(settings: &SqlSettings) -> Self {
+        let bytes = usize::try_from(settings.server_memory).unwrap_or(usize::MAX);
+        let server_temp = Arc::new(TempQuota::new(settings.server_temp));
+        Self { server: Budget::new(bytes), server_temp, tenants: Mutex::default() }
     }
 
     fn of(&self, tenant: TenantKey, limits: SqlLimits) -> Arc<Gate> {
@@ -80,6 +82,7 @@ impl Gates {
         // Always in this order, so that no two wait for each other.
         let tenant = gate.memory.admit(floor, left()).await.ok_or_else(busy)?;
         let server = self.server.admit(floor, left()).await.ok_or_else(busy)?;
-        Ok(Admitted { permit, shares: Shares { tenant, server }, temp: Arc::clone(&gate.temp) })
+        let temp = TempQuotas { tenant: Arc::clone(&gate.temp), server: Arc::clone(&self.server_temp) };
+        Ok(Admitted { permit, shares: Shares { tenant, server }, temp })
     }
 }

@@ -21,6 +21,7 @@ use crate::query::sql::failure::Failure;
 use crate::query::sql::session::Started;
 use crate::query::sql::store::OpenedFiles;
 use crate::services::evidence::chain;
+use crate::services::export::Deadline;
 use crate::services::metrics::Running;
 
 /// A statement's place among those of its tenant.
@@ -81,6 +82,11 @@ impl SqlRows {
     #[must_use]
     pub fn stop_on_drop(&self) -> StopOnDrop {
         StopOnDrop(Arc::clone(&self.stop))
+    }
+
+    /// When they end unless they are all read.
+    pub(super) fn deadline(&self) -> Deadline {
+        Deadline { at: self.deadline.deadline(), late: SqlError::TimedOut(self.timeout).into() }
     }
 
     /// Data files opened so far.

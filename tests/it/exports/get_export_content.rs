@@ -86,3 +86,14 @@ async fn there_is_nothing_to_download_before_it_is_ready() {
     services.make_saved_export(begun).await.unwrap();
     content(&tenant, id).await.expect(200);
 }
+
+#[tokio::test]
+async fn a_file_that_goes_meanwhile_is_not_found() {
+    let server = TestServer::start().await;
+    let (tenant, anomaly) = tenant_with(&server, 5).await;
+    let id = ask(&tenant, anomaly).await;
+    make(&server).await;
+    std::fs::remove_file(server.export_files().swap_remove(0)).unwrap();
+    let answer = content(&tenant, id).await.expect(404);
+    assert!(answer.json()["code"].is_string() && answer.header("etag").is_none(), "{}", answer.text());
+}

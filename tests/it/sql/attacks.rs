@@ -238,6 +238,32 @@ fn hurting() -> Vec<(Outcome, String)> {
         (Refused, "SELECT fileName ~ city FROM activities".to_owned()),
         (Refused, format!("SELECT regexp_like(fileName, '{}') FROM activities", "x".repeat(5_000))),
         (Answered, format!("SELECT fileName LIKE '{}' AS l FROM activities", "%a".repeat(400))),
+        (Refused, format!("SELECT fileName LIKE '{}' AS l FROM activities", "%a".repeat(600))),
+        (Refused, format!("SELECT fileName LIKE '{}' AS l FROM activities", "_".repeat(200))),
+        (Limited, "SELECT repeat('a', 4000000) LIKE repeat('%a', 20000)".to_owned()),
+        (Limited, "SELECT fileName LIKE repeat(city || '%', 20000) FROM activities".to_owned()),
+        (Answered, "SELECT fileName LIKE '%' || city || '%' FROM activities".to_owned()),
+        // One short step that takes minutes.
+        (Limited, "SELECT strpos(repeat('a', 4000000), concat(repeat('a', 2000000), 'b'))".to_owned()),
+        (Limited, "SELECT position(concat(repeat('a', 2000000), 'b') in repeat('a', 4000000))".to_owned()),
+        (Limited, "SELECT instr(repeat('a', 4000000), concat(repeat('a', 2000000), 'b'))".to_owned()),
+        (Limited, "SELECT ltrim(repeat('a', 4000000), concat(repeat('b', 2000000), 'a'))".to_owned()),
+        (Limited, "SELECT trim(both concat(repeat('b', 2000000), 'a') from repeat('a', 4000000))".to_owned()),
+        (Limited, "SELECT regexp_count(repeat('A', 4000000), '.*[^A-Z]|[A-Z]')".to_owned()),
+        (Limited, "SELECT regexp_instr(repeat('A', 4000000), '.*[^A-Z]|[A-Z]', 1, 4000000)".to_owned()),
+        (Limited, "SELECT regexp_replace(repeat('A', 400000), '.*[^A-Z]|[A-Z]', 'x', 'g')".to_owned()),
+        (Limited, "SELECT array_has_all(array_repeat(1, 200000), array_repeat(2, 200000))".to_owned()),
+        (Limited, "SELECT array_has_any(l, m) FROM (SELECT array_agg(a.asn + 1000) AS l, array_agg(-a.asn) AS m FROM activities a, activities b)".to_owned()),
+        (Any, "SELECT count(*) FROM activities a, activities b WHERE regexp_count(repeat(a.city || 'A', 500), '.*[^A-Z]|[A-Z]') > 9".to_owned()),
+        (Answered, "SELECT fileName ~ 'f.*1' AS a, fileName !~* 'F.*1' AS b, fileName SIMILAR TO 'f.*' AS c FROM activities".to_owned()),
+        // Many results that are each as large as may be.
+        (Limited, format!("SELECT {} FROM activities", (0..100).map(|n| format!("repeat(userKey, {}) AS c{n}", 4_000 - n)).collect::<Vec<_>>().join(", "))),
+        (Limited, format!("SELECT concat({}) FROM activities", (0..100).map(|n| format!("repeat(userKey, {})", 4_000 - n)).collect::<Vec<_>>().join(", "))),
+        (Limited, "SELECT repeat('a', 4000000) FROM activities".to_owned()),
+        (Limited, format!("SELECT {}", (0..500).map(|n| format!("repeat('a', {}) AS c{n}", 4_000_000 - n)).collect::<Vec<_>>().join(", "))),
+        (Limited, "SELECT CASE WHEN asn > 1 THEN repeat('a', 4000000) ELSE city END FROM activities".to_owned()),
+        (Limited, "SELECT coalesce(city, repeat('a', 4000000)) = '' FROM activities".to_owned()),
+        (Answered, "SELECT octet_length(repeat('a', 4000000)) AS n FROM activities".to_owned()),
     ];
     for operator in ["+", "OR", "AND", "||", "::int +", "=", "LIKE", "->", "|"] {
         for terms in [2_000, 20_000, 100_000] {

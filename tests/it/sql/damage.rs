@@ -63,6 +63,19 @@ async fn a_damaged_file_in_mid_answer_breaks_it_off() {
     let day =
         json!({ "sql": "SELECT count(fileName) AS n FROM activities WHERE timeStamp < 1795392000000" }).to_string();
     assert_eq!(tenant.send("POST", "/api/v1/sql", day).await.expect(200).text(), "n\r\n2000\r\n");
+    // Reading the file fails: every read of this one does.
+    std::fs::remove_file(&files[1]).unwrap();
+    std::os::unix::fs::symlink("/proc/self/mem", &files[1]).unwrap();
+    let answer = tenant.open("POST", "/api/v1/sql", body).await.unwrap();
+    let told = match answer.response.status().as_u16() {
+        200 => answer.rest().await.is_err(),
+        500 => !answer.rest().await.unwrap().text().contains(".parquet"),
+        _ => false,
+    };
+    assert!(told, "a file that cannot be read looks like a whole answer");
+    let errors = || dir.log().lines().filter(|line| line.contains("ERROR") && line.contains(&name)).count();
+    assert!(errors() > log.lines().filter(|line| line.contains("ERROR") && line.contains(&name)).count());
+    std::fs::remove_file(&files[1]).unwrap();
     std::fs::write(&files[1], whole).unwrap();
     let all = json!({ "sql": "SELECT count(fileName) AS n FROM activities" }).to_string();
     assert_eq!(tenant.send("POST", "/api/v1/sql", all).await.expect(200).text(), "n\r\n4000\r\n");
@@ -88,4 +101,19 @@ async fn a_file_that_is_gone_is_an_error_unless_it_was_replaced() {
     let answer = ask(&tenant.api, "SELECT * FROM evidence").await.expect(503).json();
     assert_eq!(answer["code"], "changed_meanwhile");
     assert_eq!(value(&tenant.api, "SELECT count(city) FROM activities").await.as_i64().map(|n| n > 0), Some(true));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_spill_that_cannot_be_written_is_an_error_of_the_server() {
+    let server = TestServer::start_with(|settings| settings.sql.memory = 24 << 20).await;
+    let tenant = server.tenant(5618).await;
+    store(&tenant, 1_500).await;
+    let sorted = "SELECT max(x) AS x FROM (SELECT a.activityId || b.activityId AS x, row_number() OVER (ORDER BY a.activityId || b.activityId) AS r FROM activities a, activities b) WHERE r % 2 = 0";
+    let tmp = server.tmp();
+    let aside = tmp.with_extension("aside");
+    std::fs::rename(&tmp, &aside).unwrap();
+    let answer = ask(&tenant.api, sorted).await.expect(500);
+    assert!(!answer.text().contains("tmp"), "{}", answer.text());
+    std::fs::rename(&aside, &tmp).unwrap();
+    assert_eq!(value(&tenant.api, sorted).await, "a001499a001499");
 }

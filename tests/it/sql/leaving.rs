@@ -9,8 +9,9 @@ use crate::support::api::Streaming;
 use crate::support::wait::until;
 use crate::support::{TestServer, TestTenant};
 
-/// Longest time until everything is back.
-const WITHIN: Duration = Duration::from_secs(1);
+/// Longest time until everything is back: a second. Without optimisation one step of an operator may take longer, and
+/// the other tests have the processors too.
+const WITHIN: Duration = Duration::from_secs(if cfg!(debug_assertions) { 15 } else { 1 });
 
 const GAUGES: [&str; 7] = [
     "anomalake_sql_statements",
@@ -47,8 +48,7 @@ async fn given_back(server: &TestServer, what: &str, begun: Instant) {
     until(&format!("the gauges to return to zero after {what}"), async || gauges(server).await == [0; 7]).await;
     let took = begun.elapsed();
     println!("{what}: everything back after {} ms", took.as_millis());
-    // Without optimisation one step of an operator may take longer.
-    assert!(cfg!(debug_assertions) || took < WITHIN, "{what}: {took:?}");
+    assert!(took < WITHIN, "{what}: {took:?}");
 }
 
 /// Starts a statement that has no row yet and leaves once `busy` says that it is at work.
@@ -87,18 +87,11 @@ async fn in_mid_stream() {
 #[tokio::test(flavor = "multi_thread")]
 async fn during_planning() {
     let (server, tenant) = server().await;
-    // The planner works on it for a while.
-    let sums: Vec<String> = (0..120).map(|n| format!("asn + {n} AS c{n}")).collect();
-    let nested = (0..6)
-        .fold(format!("SELECT {} FROM activities", sums.join(", ")), |inner, _| format!("SELECT * FROM ({inner})"));
-    let (api, body) =
-        (tenant.api.clone(), json!({ "sql": format!("SELECT count(*) FROM ({nested}) WHERE c1 = c2") }).to_string());
-    let request = tokio::spawn(async move { api.open("POST", "/api/v1/sql", body).await.map(drop) });
-    until("the statement to be planned", async || request.is_finished() || gauges(&server).await[0] == 1).await;
-    request.abort();
-    let begun = Instant::now();
-    drop(request.await);
-    given_back(&server, "planning", begun).await;
+    // The planner works on it for a while, and it would never end.
+    let joins: String = (1..20).map(|n| format!(" JOIN activities a{n} ON a0.tenantId = a{n}.tenantId")).collect();
+    let many = format!("SELECT count(*) FROM activities a0{joins} WHERE a0.asn < -1 OR a19.asn + a0.asn < -1");
+    let planned = |gauges: [i64; 7]| gauges[0] == 1 && gauges[2..5] == [0; 3];
+    leave_before_the_first_row(&server, &tenant, "planning", &many, planned).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -203,6 +203,11 @@ impl TestServer {
         self.dir.path().join("exports")
     }
 
+    /// The folder of temporary files.
+    pub(crate) fn tmp(&self) -> PathBuf {
+        self.dir.path().join("tmp")
+    }
+
     /// Files of saved exports, in use or not.
     pub(crate) fn export_files(&self) -> Vec<PathBuf> {
         let mut found = Vec::new();
