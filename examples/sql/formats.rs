@@ -63,7 +63,7 @@ impl Rows {
                     }
                 }
             }
-            Self::Ndjson(lines) => *lines += chunk.iter().filter(|byte| **byte == b'\n').count() as u64,
+            Self::Ndjson(lines) => *lines += chunk.split(|byte| *byte == b'\n').skip(1).count() as u64,
             Self::Arrow(decoder, rows) => {
                 let mut buffer = Buffer::from(chunk);
                 while !buffer.is_empty() {

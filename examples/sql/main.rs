@@ -30,7 +30,7 @@ use usage::Usage;
 const MAX_RESIDENT_MIB: f64 = 600.0;
 
 /// Longest time for a statement to end, also one that runs into a limit.
-const DEADLINE: Duration = Duration::from_secs(120);
+const DEADLINE: Duration = Duration::from_mins(2);
 
 /// The smallest memory of a statement that the settings allow, and the others at theirs.
 const SMALLEST: &str =

@@ -88,7 +88,8 @@ async fn in_mid_stream() {
 async fn during_planning() {
     let (server, tenant) = server().await;
     // The planner works on it for a while, and it would never end.
-    let joins: String = (1..20).map(|n| format!(" JOIN activities a{n} ON a0.tenantId = a{n}.tenantId")).collect();
+    let joins: Vec<String> = (1..20).map(|n| format!(" JOIN activities a{n} ON a0.tenantId = a{n}.tenantId")).collect();
+    let joins = joins.concat();
     let many = format!("SELECT count(*) FROM activities a0{joins} WHERE a0.asn < -1 OR a19.asn + a0.asn < -1");
     let planned = |gauges: [i64; 7]| gauges[0] == 1 && gauges[2..5] == [0; 3];
     leave_before_the_first_row(&server, &tenant, "planning", &many, planned).await;
