@@ -20,6 +20,12 @@ const SIZES: [(u64, i64); 5] = [(1, 1), (30, 1), (3_000, 1), (100_000, 5), (100_
 /// Malicious accounts in a thousand.
 const MALICIOUS: usize = 5;
 
+/// Rows of a sudden volume.
+const SUDDEN_ROWS: Range<i64> = 100..201;
+
+/// Rows of each evening of a slow exfiltration.
+const EVENING_ROWS: Range<i64> = 1..6;
+
 /// What is known about one account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Truth {
@@ -136,7 +142,12 @@ impl Plants {
         let mut random = Random::of_part(plan.seed, &[11]);
         let mut wanted = plan.users * MALICIOUS / 1_000;
         for kind in (0..3_u8).cycle() {
-            if wanted == 0 || self.events.len() as u64 > rows * 2 / 5 {
+            let most = match kind {
+                0 => SUDDEN_ROWS.end,
+                1 => EVENING_ROWS.end * (plan.days / 2).max(1),
+                _ => 0,
+            };
+            if wanted == 0 || self.events.len() as u64 + most.unsigned_abs() > rows * 2 / 5 {
                 return;
             }
             let Some(account) = self.someone(ground, &mut random) else { return };
@@ -177,8 +188,7 @@ impl Plants {
         let from_ms = end_ms - random.between(1, days.min(14) + 1) * DAY_MS;
         let begin_ms = from_ms + random.between(0, 20) * HOUR_MS;
         let origin = fresh_origin(random);
-        let rows = 100 + random.below(101);
-        for n in 0..rows {
+        for n in 0..random.between(SUDDEN_ROWS.start, SUDDEN_ROWS.end) {
             let time_ms = begin_ms + random.between(0, 2 * HOUR_MS);
             let app = SERVICES + usize::try_from(n).unwrap_or(0) % APPS;
             let action = ground.world.services[app].first_action;
@@ -195,7 +205,7 @@ impl Plants {
         let who: &Account = &ground.accounts.all[account];
         let action = ground.world.action(super::world::FILE_SERVICE, "FILE_DOWNLOAD");
         for evening in 0..(days / 2).max(1) {
-            for _ in 0..random.between(1, 6) {
+            for _ in 0..random.between(EVENING_ROWS.start, EVENING_ROWS.end) {
                 let time_ms = from_ms + evening * DAY_MS + 20 * HOUR_MS + random.between(0, 2 * HOUR_MS);
                 self.events.push(act(account, time_ms, (action, REMOVABLE_DRIVE, who.origins[0]), random));
             }
