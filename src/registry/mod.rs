@@ -41,6 +41,7 @@ pub mod users;
 mod writer;
 #[cfg(test)]
 mod writer_tests;
+mod writes;
 
 use std::fmt;
 use std::path::Path;

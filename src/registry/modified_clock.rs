@@ -1,11 +1,12 @@
 //! The one place that gives anomalies their `modified_at_ms`.
 //!
-//! Both functions must run inside a write transaction: it is the single writer that makes a time, once
+//! All functions must run inside a write transaction: it is the single writer that makes a time, once
 //! closed, gain no incident.
 
 use sqlx::SqliteConnection;
 
 use super::RegistryError;
+use super::writes::Writes;
 use crate::domain::modified_clock::ModifiedClock;
 use crate::domain::tenant::TenantKey;
 
@@ -15,17 +16,21 @@ async fn load(conn: &mut SqliteConnection, tenant: TenantKey) -> Result<Option<M
     Ok(row.map(|(last_ms, used)| ModifiedClock { last_ms, used }))
 }
 
+/// Stores the clock after [`ModifiedClock::stamp`] was called on it as it was read in this transaction.
+pub(super) fn put(writes: &mut Writes, tenant: TenantKey, clock: ModifiedClock) {
+    writes
+        .row("INSERT INTO modified_clock (tenant_id, incarnation, last_ms, used)")
+        .value(tenant.id.get())
+        .value(tenant.incarnation)
+        .value(clock.last_ms)
+        .value(clock.used)
+        .end("ON CONFLICT (tenant_id, incarnation) DO UPDATE SET last_ms = excluded.last_ms, used = excluded.used");
+}
+
 async fn store(conn: &mut SqliteConnection, tenant: TenantKey, clock: ModifiedClock) -> Result<(), RegistryError> {
-    sqlx::query(
-        "INSERT INTO modified_clock (tenant_id, incarnation, last_ms, used) VALUES (?, ?, ?, ?)
-         ON CONFLICT (tenant_id, incarnation) DO UPDATE SET last_ms = excluded.last_ms, used = excluded.used",
-    )
-    .bind(tenant.id.get())
-    .bind(tenant.incarnation)
-    .bind(clock.last_ms)
-    .bind(clock.used)
-    .execute(conn)
-    .await?;
+    let mut writes = Writes::default();
+    put(&mut writes, tenant, clock);
+    writes.run(conn).await?;
     Ok(())
 }
 

@@ -10,6 +10,7 @@ use crate::domain::uci::band::UciSeverity;
 use crate::domain::user_key::user_key;
 use crate::registry::RegistryError;
 use crate::registry::rows::text_list;
+use crate::registry::writes::Writes;
 
 /// An alert; it never changes.
 #[derive(Debug, Clone, PartialEq, Eq, FromRow)]
@@ -57,33 +58,27 @@ impl TryFrom<CauseId> for Option<AnomalyId> {
     }
 }
 
-/// Stores an alert and returns its number.
-pub(super) async fn insert(
-    conn: &mut SqliteConnection,
-    tenant: TenantKey,
-    alert: &Alert,
-) -> Result<AlertId, RegistryError> {
-    let inserted = sqlx::query(
-        "INSERT INTO alerts (tenant_id, incarnation, made_at_ms, name, anomaly_id, user_key, user, activity, severity, points,
-             score, source, reason)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-    )
-    .bind(tenant.id.get())
-    .bind(tenant.incarnation)
-    .bind(alert.made_at_ms)
-    .bind(alert.name.as_str())
-    .bind(alert.anomaly_id.map(AnomalyId::get))
-    .bind(&alert.user_key)
-    .bind(&alert.user)
-    .bind(&alert.activity)
-    .bind(alert.severity.as_str())
-    .bind(alert.points)
-    .bind(alert.score)
-    .bind(&alert.source)
-    .bind(&alert.reason)
-    .execute(conn)
-    .await?;
-    Ok(AlertId::new(inserted.last_insert_rowid()))
+/// Stores an alert; its number is given then.
+pub(super) fn put(writes: &mut Writes, tenant: TenantKey, alert: &Alert) {
+    writes
+        .row(
+            "INSERT INTO alerts (tenant_id, incarnation, made_at_ms, name, anomaly_id, user_key, user, activity, severity, points,
+                 score, source, reason)",
+        )
+        .value(tenant.id.get())
+        .value(tenant.incarnation)
+        .value(alert.made_at_ms)
+        .value(alert.name.as_str())
+        .value(alert.anomaly_id.map(AnomalyId::get))
+        .value(alert.user_key.clone())
+        .value(alert.user.clone())
+        .value(alert.activity.clone())
+        .value(alert.severity.as_str())
+        .value(alert.points)
+        .value(alert.score)
+        .value(alert.source.clone())
+        .value(alert.reason.clone())
+        .end("");
 }
 
 fn one_of(query: &mut QueryBuilder<Sqlite>, column: &str, values: &[String]) {

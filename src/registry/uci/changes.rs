@@ -7,6 +7,7 @@
 use sqlx::SqliteConnection;
 
 use super::alerts::{self, Alert};
+use super::before::{self, Before};
 use super::keys::{self, ImpactKey};
 use super::records::{self, Allowed, UciActivity, UciAnomaly};
 use super::users::{self, MonitoredUser};
@@ -17,6 +18,7 @@ use crate::domain::uci::band::{Band, UciSeverity};
 use crate::domain::uci::score::{Impact, Standing};
 use crate::domain::user_key::user_key;
 use crate::registry::settings::UciSettings;
+use crate::registry::writes::Writes;
 use crate::registry::{RegistryError, modified_clock};
 
 /// Id of what is not stored yet.
@@ -114,65 +116,63 @@ impl Change<'_> {
     }
 
     /// Stores the alert of an anomaly itself.
-    async fn tell_cause(
-        &self,
-        conn: &mut SqliteConnection,
-        record: &UciAnomaly,
-        before: i64,
-        after: i64,
-    ) -> Result<AlertId, RegistryError> {
+    fn tell_cause(&self, writes: &mut Writes, record: &UciAnomaly, before: i64, after: i64) {
         let (name, points) = match record.activity {
             UciActivity::Impact => (AlertName::ExternalImpact, record.score),
             UciActivity::Reset => (AlertName::Reset, after - before),
         };
-        alerts::insert(conn, self.moment.tenant, &self.alert(name, record.severity(), points, after)).await
+        alerts::put(writes, self.moment.tenant, &self.alert(name, record.severity(), points, after));
     }
 
     /// Stores the alerts that a change of the score is worth.
-    async fn tell_change(&self, conn: &mut SqliteConnection, before: i64, after: i64) -> Result<(), RegistryError> {
+    fn tell_change(&self, writes: &mut Writes, before: i64, after: i64) {
         let severity = Band::of_score(after).severity();
         for name in alerts_of_change(before, after, self.moment.settings.threshold) {
             let alert = self.alert(name, severity, (after - before).abs(), after);
-            alerts::insert(conn, self.moment.tenant, &alert).await?;
+            alerts::put(writes, self.moment.tenant, &alert);
         }
-        Ok(())
     }
 }
 
 /// Tells what time has changed since the user's score was last told; returns what counts now.
 async fn catch_up(
     conn: &mut SqliteConnection,
+    writes: &mut Writes,
     moment: &Moment,
     user: &MonitoredUser,
     made_at_ms: i64,
 ) -> Result<Standing, RegistryError> {
     let standing = moment.standing(conn, user).await?;
     let change = Change { moment, user, made_at_ms, cause: None };
-    change.tell_change(conn, user.score, standing.score()).await?;
+    change.tell_change(writes, user.score, standing.score());
     Ok(standing)
 }
 
-/// Stores a record with its own alert and those of the change.
+/// Stores a record with its own alert, those of the change and whatever else is to be written.
 async fn store(
     conn: &mut SqliteConnection,
+    mut writes: Writes,
     moment: &Moment,
     user: &MonitoredUser,
     mut record: UciAnomaly,
     (before, after): (i64, i64),
 ) -> Result<UciAnomaly, RegistryError> {
     let change = Change { moment, user, made_at_ms: record.created_at_ms, cause: Some(&record) };
-    let alert = change.tell_cause(conn, &record, before, after).await?;
-    change.tell_change(conn, before, after).await?;
-    record.alert = alert;
-    records::insert(conn, moment.tenant, &record).await?;
+    change.tell_cause(&mut writes, &record, before, after);
+    records::put(&mut writes, moment.tenant, &record);
+    change.tell_change(&mut writes, before, after);
+    users::put(&mut writes, moment.tenant, user);
+    let alert = writes.run(conn).await?.ok_or(RegistryError::Lost)?;
+    record.alert = AlertId::new(alert);
     Ok(record)
 }
 
 /// Accepts an impact.
 pub async fn accept(conn: &mut SqliteConnection, moment: &Moment, new: &NewImpact) -> Result<Accepted, RegistryError> {
-    if let Some(key) = &new.key
-        && let Some(before) = keys::find(conn, moment.tenant, &key.key, moment.now_ms).await?
-    {
+    let user_key = user_key(&new.user);
+    let key = new.key.as_ref().map(|key| key.key.as_str());
+    let Before { key, user, mut clock } = before::read(conn, moment.tenant, key, &user_key, moment.now_ms).await?;
+    if let (Some(key), Some(before)) = (&new.key, key) {
         if before.body_hash != key.body_hash {
             return Ok(Accepted::KeyTaken);
         }
@@ -180,13 +180,11 @@ pub async fn accept(conn: &mut SqliteConnection, moment: &Moment, new: &NewImpac
         return Ok(record.map_or(Accepted::KeyTaken, Accepted::Before));
     }
     let window_ms = moment.settings.window_ms;
-    let key = user_key(&new.user);
-    let mut user = match users::get(conn, moment.tenant, &key).await? {
-        Some(user) => user,
-        None => MonitoredUser::new(key, &new.user, moment.now_ms, window_ms),
-    };
-    let created_at_ms = moment.stamp(conn).await?;
-    let before = catch_up(conn, moment, &user, created_at_ms).await?;
+    let mut user = user.unwrap_or_else(|| MonitoredUser::new(user_key, &new.user, moment.now_ms, window_ms));
+    let mut writes = Writes::default();
+    let created_at_ms = clock.stamp(moment.now_ms);
+    modified_clock::put(&mut writes, moment.tenant, clock);
+    let before = catch_up(conn, &mut writes, moment, &user, created_at_ms).await?;
     let mut record = UciAnomaly {
         id: AnomalyId::MIN,
         activity: UciActivity::Impact,
@@ -203,13 +201,12 @@ pub async fn accept(conn: &mut SqliteConnection, moment: &Moment, new: &NewImpac
     record.id = records::insert_anomaly(conn, moment.tenant, &record).await?;
     let impact = Impact { number: record.id.get(), time_ms: new.time_ms, points: new.points, allowed: false };
     let after = before.with(impact, window_ms, moment.now_ms);
-    let record = store(conn, moment, &user, record, (before.score(), after.score())).await?;
+    if let Some(key) = &new.key {
+        keys::put(&mut writes, moment.tenant, key, record.id, moment.now_ms);
+    }
     user.last_impact_ms = user.last_impact_ms.max(Some(new.time_ms));
     user.remember(after, window_ms);
-    users::put(conn, moment.tenant, &user).await?;
-    if let Some(key) = &new.key {
-        keys::put(conn, moment.tenant, key, record.id, moment.now_ms).await?;
-    }
+    let record = store(conn, writes, moment, &user, record, (before.score(), after.score())).await?;
     Ok(Accepted::New(record))
 }
 
@@ -231,14 +228,16 @@ pub async fn allow(
         return Ok(AllowOutcome::Unknown);
     };
     let at_ms = moment.stamp(conn).await?;
-    let before = catch_up(conn, moment, &user, at_ms).await?;
+    let mut writes = Writes::default();
+    let before = catch_up(conn, &mut writes, moment, &user, at_ms).await?;
     records::allow(conn, id, at_ms, reason).await?;
     let window_ms = moment.settings.window_ms;
     let after = users::compute(conn, moment.tenant, &user.user_key, window_ms, moment.now_ms).await?;
     let change = Change { moment, user: &user, made_at_ms: at_ms, cause: Some(&record) };
-    change.tell_change(conn, before.score(), after.score()).await?;
+    change.tell_change(&mut writes, before.score(), after.score());
     user.remember(after, window_ms);
-    users::put(conn, moment.tenant, &user).await?;
+    users::put(&mut writes, moment.tenant, &user);
+    writes.run(conn).await?;
     record.allowed = Some(Allowed { at_ms, reason: reason.map(str::to_owned) });
     Ok(AllowOutcome::Done(record))
 }
@@ -252,7 +251,8 @@ pub async fn reset(
     reason: &str,
 ) -> Result<UciAnomaly, RegistryError> {
     let created_at_ms = moment.stamp(conn).await?;
-    let before = catch_up(conn, moment, &user, created_at_ms).await?;
+    let mut writes = Writes::default();
+    let before = catch_up(conn, &mut writes, moment, &user, created_at_ms).await?;
     let mut record = UciAnomaly {
         id: AnomalyId::MIN,
         activity: UciActivity::Reset,
@@ -269,10 +269,8 @@ pub async fn reset(
     record.id = records::insert_anomaly(conn, moment.tenant, &record).await?;
     // Everything accepted so far is void from now on; only what comes later can change that.
     let after = Standing { from_ms: moment.now_ms, ..Standing::CLEAR };
-    let record = store(conn, moment, &user, record, (before.score(), after.score())).await?;
     user.remember(after, moment.settings.window_ms);
-    users::put(conn, moment.tenant, &user).await?;
-    Ok(record)
+    store(conn, writes, moment, &user, record, (before.score(), after.score())).await
 }
 
 /// Tells what time has changed for a user since the score was last told, and remembers the state of now.
@@ -281,9 +279,12 @@ pub async fn reset(
 /// how [`settle_some`] learns that states of a later time are remembered.
 async fn settle(conn: &mut SqliteConnection, moment: &Moment, mut user: MonitoredUser) -> Result<(), RegistryError> {
     let made_at_ms = moment.stamp(conn).await?;
-    let standing = catch_up(conn, moment, &user, made_at_ms).await?;
+    let mut writes = Writes::default();
+    let standing = catch_up(conn, &mut writes, moment, &user, made_at_ms).await?;
     user.remember(standing, moment.settings.window_ms);
-    users::put(conn, moment.tenant, &user).await
+    users::put(&mut writes, moment.tenant, &user);
+    writes.run(conn).await?;
+    Ok(())
 }
 
 /// Brings some users up to date whose remembered state is not of now; returns how many, none left: 0.

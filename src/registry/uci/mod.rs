@@ -4,6 +4,7 @@
 //! are one per table.
 
 pub mod alerts;
+mod before;
 pub mod changes;
 pub mod cursors;
 pub mod keys;

@@ -11,6 +11,7 @@ use crate::domain::uci::band::UciSeverity;
 use crate::domain::uci::score::{Impact, Reset, Timeline};
 use crate::registry::RegistryError;
 use crate::registry::rows::decode_error;
+use crate::registry::writes::Writes;
 
 /// What an anomaly of the index records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, sqlx::Type)]
@@ -122,7 +123,7 @@ impl FromRow<'_, SqliteRow> for UciAnomaly {
 }
 
 /// Stores the record as an anomaly, whose evidence are the user's activities of the 24 hours before it. The rest
-/// follows with [`insert`] when its alert is known. Returns its id.
+/// follows with [`put`], behind its alert. Returns its id.
 ///
 /// No row of evidence is made: evidence of the index is made on request only, and so is its row.
 pub(super) async fn insert_anomaly(
@@ -152,28 +153,22 @@ pub(super) async fn insert_anomaly(
     Ok(id.map_err(|error| decode_error("id", error))?)
 }
 
-/// Stores what makes an anomaly one of the index.
-pub(super) async fn insert(
-    conn: &mut SqliteConnection,
-    tenant: TenantKey,
-    record: &UciAnomaly,
-) -> Result<(), RegistryError> {
-    sqlx::query(
-        "INSERT INTO uci_anomalies (anomaly_id, tenant_id, incarnation, user_key, activity, time_ms, points, source, alert_id)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-    )
-    .bind(record.id.get())
-    .bind(tenant.id.get())
-    .bind(tenant.incarnation)
-    .bind(&record.user_key)
-    .bind(record.activity)
-    .bind(record.time_ms)
-    .bind(record.score)
-    .bind(&record.source)
-    .bind(record.alert.get())
-    .execute(conn)
-    .await?;
-    Ok(())
+/// Stores what makes an anomaly one of the index, right behind its own alert, whose number it gives.
+pub(super) fn put(writes: &mut Writes, tenant: TenantKey, record: &UciAnomaly) {
+    writes
+        .row(
+            "INSERT INTO uci_anomalies (anomaly_id, tenant_id, incarnation, user_key, activity, time_ms, points, source, alert_id)",
+        )
+        .value(record.id.get())
+        .value(tenant.id.get())
+        .value(tenant.incarnation)
+        .value(record.user_key.clone())
+        .value(record.activity)
+        .value(record.time_ms)
+        .value(record.score)
+        .value(record.source.clone())
+        .expression("last_insert_rowid()")
+        .end("RETURNING alert_id");
 }
 
 /// The tenant's anomaly of this id when it is one of the index; those of others do not exist here.

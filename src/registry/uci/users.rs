@@ -6,6 +6,7 @@ use crate::domain::tenant::TenantKey;
 use crate::domain::uci::score::Standing;
 use crate::registry::RegistryError;
 use crate::registry::rows::text_list;
+use crate::registry::writes::Writes;
 
 /// A known user.
 #[derive(Debug, Clone, PartialEq, Eq, FromRow)]
@@ -120,33 +121,28 @@ pub async fn get(
 }
 
 /// Stores a user's present state.
-pub(super) async fn put(
-    conn: &mut SqliteConnection,
-    tenant: TenantKey,
-    user: &MonitoredUser,
-) -> Result<(), RegistryError> {
-    sqlx::query(
-        "INSERT INTO monitored_users (tenant_id, incarnation, user_key, user, first_seen_ms, last_impact_ms, score, points,
-             holds_from_ms, holds_until_ms, window_ms)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-         ON CONFLICT (tenant_id, incarnation, user_key) DO UPDATE SET last_impact_ms = excluded.last_impact_ms,
-             score = excluded.score, points = excluded.points, holds_from_ms = excluded.holds_from_ms,
-             holds_until_ms = excluded.holds_until_ms, window_ms = excluded.window_ms",
-    )
-    .bind(tenant.id.get())
-    .bind(tenant.incarnation)
-    .bind(&user.user_key)
-    .bind(&user.user)
-    .bind(user.first_seen_ms)
-    .bind(user.last_impact_ms)
-    .bind(user.score)
-    .bind(user.points)
-    .bind(user.holds_from_ms)
-    .bind(user.holds_until_ms)
-    .bind(user.window_ms)
-    .execute(conn)
-    .await?;
-    Ok(())
+pub(super) fn put(writes: &mut Writes, tenant: TenantKey, user: &MonitoredUser) {
+    writes
+        .row(
+            "INSERT INTO monitored_users (tenant_id, incarnation, user_key, user, first_seen_ms, last_impact_ms, score, points,
+                 holds_from_ms, holds_until_ms, window_ms)",
+        )
+        .value(tenant.id.get())
+        .value(tenant.incarnation)
+        .value(user.user_key.clone())
+        .value(user.user.clone())
+        .value(user.first_seen_ms)
+        .value(user.last_impact_ms)
+        .value(user.score)
+        .value(user.points)
+        .value(user.holds_from_ms)
+        .value(user.holds_until_ms)
+        .value(user.window_ms)
+        .end(
+            "ON CONFLICT (tenant_id, incarnation, user_key) DO UPDATE SET last_impact_ms = excluded.last_impact_ms,
+                 score = excluded.score, points = excluded.points, holds_from_ms = excluded.holds_from_ms,
+                 holds_until_ms = excluded.holds_until_ms, window_ms = excluded.window_ms",
+        );
 }
 
 /// Known users by key: those among `keys`, when given, with an impact at `active_since_ms` or later, when given.
