@@ -33,7 +33,7 @@ impl FromRow<'_, SqliteRow> for Before {
         let known: Option<String> = row.try_get("user_key")?;
         let user = known.map(|_| MonitoredUser::from_row(row)).transpose()?;
         let clock = match (row.try_get("last_ms")?, row.try_get("used")?) {
-            (Some(last_ms), Some(used)) => ModifiedClock { last_ms, used },
+            (Some(last_ms), Some(times)) => ModifiedClock { last_ms, used: times },
             _ => ModifiedClock::default(),
         };
         Ok(Self { key, user, clock })
