@@ -82,7 +82,7 @@ pub struct SqlParams {
         (status = 408, description = "The statement did not arrive in time", body = ErrorBody),
         (status = 413, description = "The body is too large", body = ErrorBody),
         (status = 422, description = "The statement ran into a limit; `code` tells which", body = ErrorBody),
-        (status = 429, description = "Too many statements are running, or they take all memory", body = ErrorBody),
+        (status = 429, description = "Too many statements are running, or they take all memory or room for temporary files", body = ErrorBody),
     ),
     security(("bearer" = []), ("basic" = [])),
 )]
