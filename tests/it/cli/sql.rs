@@ -105,7 +105,8 @@ impl Shell {
             return None;
         }
         let mut command = Command::new("script");
-        let shell = format!("'{}' sql --tenant 5618", env!("CARGO_BIN_EXE_anomalake"));
+        // `exec`: a shell that stayed in between would get Ctrl-C as well, and some end with 130 for it.
+        let shell = format!("exec '{}' sql --tenant 5618", env!("CARGO_BIN_EXE_anomalake"));
         command.args(["-qefc", &shell, "/dev/null"]).env("ANOMALAKE_DATA_DIR", lake.dir.data());
         command.env("XDG_STATE_HOME", state).env("TERM", "xterm").env_remove("RUST_LOG").kill_on_drop(true);
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
