@@ -26,6 +26,13 @@ const QUEUE_JOBS: usize = 1024;
 /// looked up on every request, and their `last_used_at_ms` changes all the time.
 const PRINCIPAL_TABLES: [&str; 3] = ["users", "user_roles", "tenants"];
 
+/// The boundaries between writes. Each statement by itself is a trip to the connection's thread and back, which costs as
+/// much as a small write, so what ends one write and begins the next goes together.
+const BEGIN: &str = "BEGIN IMMEDIATE; SAVEPOINT one_write";
+const KEEP_AND_NEXT: &str = "RELEASE one_write; SAVEPOINT one_write";
+const UNDO_AND_NEXT: &str = "ROLLBACK TO one_write";
+const UNDO: &str = "ROLLBACK TO one_write; RELEASE one_write";
+
 /// When a transaction takes no further write.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct GroupLimits {
@@ -37,7 +44,7 @@ pub(super) struct GroupLimits {
 
 impl Default for GroupLimits {
     fn default() -> Self {
-        Self { jobs: 256, time: Duration::from_millis(5) }
+        Self { jobs: 256, time: Duration::from_millis(8) }
     }
 }
 
@@ -205,23 +212,25 @@ impl Writer {
             self.adopt(connection).await?;
         }
         let Some(connection) = &mut self.connection else { return Err(sqlx::Error::WorkerCrashed) };
-        let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
+        let mut transaction = connection.begin_with(BEGIN).await?;
         let mut next = 0;
         loop {
-            let mut savepoint = transaction.begin().await?;
-            if jobs[next].run(&mut savepoint).await {
-                savepoint.commit().await?;
-            } else {
-                savepoint.rollback().await?;
-            }
+            let kept = jobs[next].run(&mut transaction).await;
             next += 1;
-            if jobs.len() >= self.limits.jobs || began.elapsed() >= self.limits.time {
-                break;
-            }
-            match self.queue.try_recv() {
-                Ok(job) => jobs.push(job),
-                // Empty, or closed and drained: waiting for more would only add latency.
-                Err(_) => break,
+            let full = jobs.len() >= self.limits.jobs || began.elapsed() >= self.limits.time;
+            // Empty, or closed and drained: waiting for more would only add latency.
+            let more = if full { None } else { self.queue.try_recv().ok() };
+            let boundary = match (kept, more.is_some()) {
+                (true, true) => KEEP_AND_NEXT,
+                (false, true) => UNDO_AND_NEXT,
+                // COMMIT keeps what is in an open savepoint.
+                (true, false) => break,
+                (false, false) => UNDO,
+            };
+            sqlx::query(boundary).execute(&mut *transaction).await?;
+            match more {
+                Some(job) => jobs.push(job),
+                None => break,
             }
         }
         transaction.commit().await
