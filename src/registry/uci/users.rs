@@ -6,6 +6,7 @@ use crate::domain::tenant::TenantKey;
 use crate::domain::uci::score::Standing;
 use crate::registry::RegistryError;
 use crate::registry::rows::text_list;
+use crate::registry::tenants::Tenant;
 use crate::registry::writes::Writes;
 
 /// A known user.
@@ -182,6 +183,29 @@ pub async fn after(
         "SELECT * FROM monitored_users WHERE tenant_id = ? AND incarnation = ? AND user_key > ? ORDER BY user_key LIMIT ?",
     );
     Ok(users.bind(tenant.id.get()).bind(tenant.incarnation).bind(after_key).bind(limit).fetch_all(conn).await?)
+}
+
+/// Active tenants that have users whose remembered state is not of now, as [`stale`] finds them. Cost: four look-ups in an
+/// index a tenant, and nothing is written, so that thousands of idle tenants can be asked every few seconds.
+pub async fn tenants_to_settle(
+    conn: &mut SqliteConnection,
+    default_window_ms: i64,
+    now_ms: i64,
+) -> Result<Vec<Tenant>, RegistryError> {
+    let tenants = sqlx::query_as(
+        "SELECT t.* FROM tenants t
+         WHERE t.state = 'active' AND (
+             EXISTS (SELECT 1 FROM monitored_users u WHERE u.tenant_id = t.tenant_id AND u.incarnation = t.incarnation
+                 AND u.window_ms = COALESCE(t.uci_window_ms, ?1) AND u.holds_until_ms <= ?2)
+             OR EXISTS (SELECT 1 FROM monitored_users u WHERE u.tenant_id = t.tenant_id AND u.incarnation = t.incarnation
+                 AND u.window_ms < COALESCE(t.uci_window_ms, ?1))
+             OR EXISTS (SELECT 1 FROM monitored_users u WHERE u.tenant_id = t.tenant_id AND u.incarnation = t.incarnation
+                 AND u.window_ms > COALESCE(t.uci_window_ms, ?1))
+             OR EXISTS (SELECT 1 FROM modified_clock c WHERE c.tenant_id = t.tenant_id AND c.incarnation = t.incarnation
+                 AND c.last_ms > ?2))
+         ORDER BY t.tenant_id",
+    );
+    Ok(tenants.bind(default_window_ms).bind(now_ms).fetch_all(conn).await?)
 }
 
 /// Users whose remembered state is past its end, or of another window; with `stepped_back` also those whose state

@@ -8,6 +8,7 @@ use crate::registry::tenants::{Tenant, TenantState};
 use crate::registry::uci::changes::{self, Moment};
 use crate::registry::uci::keys::IMPACT_KEY_LIFETIME_MS;
 use crate::registry::uci::retain::{self, Removed};
+use crate::registry::uci::users;
 use crate::services::Services;
 use crate::services::evidence::delete_evidence_file;
 
@@ -131,13 +132,15 @@ impl Services {
 
     /// Brings the scores up to date that time has changed since they were last written, and makes the alerts that
     /// this is worth: impacts begin to count and end, and a tenant's window may be another one. Returns how many
-    /// users were looked at.
+    /// users were looked at. Tenants without such users cost a read, and no write.
     ///
     /// # Errors
     /// [`UciError::Registry`]; the next call goes on there.
     pub async fn settle_uci(&self) -> Result<u64, UciError> {
         let mut settled = 0;
-        for tenant in self.list_tenants().await?.into_iter().filter(|tenant| tenant.state == TenantState::Active) {
+        let (window_ms, now_ms) = (self.settings.uci_settings().window_ms, self.clock.now_ms());
+        let tenants = users::tenants_to_settle(&mut *self.registry.read().await?, window_ms, now_ms).await?;
+        for tenant in tenants {
             let (key, settings) = (tenant.key, self.uci_settings(&tenant));
             loop {
                 let clock = Arc::clone(&self.clock);
