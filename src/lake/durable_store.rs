@@ -178,6 +178,51 @@ impl DurableStore {
         }
     }
 
+    /// Names behind `offset` in its folder, ascending; none where only a full listing knows: another folder is asked for,
+    /// or it holds folders or names that a store writes differently.
+    async fn names_behind(&self, folder: Option<&Path>, offset: &Path) -> Result<Option<Vec<Path>>> {
+        let (Some(folder), Some(last)) = (folder, offset.filename()) else { return Ok(None) };
+        if parent(offset) != *folder {
+            return Ok(None);
+        }
+        let (local, last) = (self.local_path(folder), last.to_owned());
+        let read = move || -> io::Result<Option<Vec<String>>> {
+            let entries = match std::fs::read_dir(local) {
+                Ok(entries) => entries,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Some(Vec::new())),
+                Err(error) => return Err(error),
+            };
+            let mut names = Vec::new();
+            for entry in entries {
+                let entry = entry?;
+                let Ok(name) = entry.file_name().into_string() else { return Ok(None) };
+                if !is_plain(&name) || !entry.file_type()?.is_file() {
+                    return Ok(None);
+                }
+                if name > last {
+                    names.push(name);
+                }
+            }
+            names.sort_unstable();
+            Ok(Some(names))
+        };
+        let names = tokio::task::spawn_blocking(read).await.map_err(|source| Error::JoinError { source })?;
+        let names = names.map_err(|source| Error::Generic { store: STORE, source: Box::new(source) })?;
+        Ok(names.map(|names| names.into_iter().map(|name| folder.clone().join(name)).collect()))
+    }
+
+    /// What these names stand for; those that are gone meanwhile are left out.
+    async fn describe(&self, names: Vec<Path>) -> Vec<Result<ObjectMeta>> {
+        let mut found = Vec::with_capacity(names.len());
+        for name in names {
+            match self.inner.head(&name).await {
+                Err(Error::NotFound { .. }) => {}
+                described => found.push(described),
+            }
+        }
+        found
+    }
+
     async fn sorted(listing: BoxStream<'static, Result<ObjectMeta>>) -> Vec<Result<ObjectMeta>> {
         match listing.try_collect::<Vec<_>>().await {
             Ok(mut entries) => {
@@ -187,6 +232,11 @@ impl DurableStore {
             Err(error) => vec![Err(error)],
         }
     }
+}
+
+/// Whether a file's name is the last part of its path in a store as it is.
+fn is_plain(name: &str) -> bool {
+    name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_'))
 }
 
 fn parent(path: &Path) -> Path {
@@ -247,9 +297,18 @@ impl ObjectStore for DurableStore {
         futures::stream::once(Self::sorted(listing)).flat_map(futures::stream::iter).boxed()
     }
 
+    // Every commit asks what is behind the version that it knows, in a folder of thousands of older ones: only what is
+    // behind is looked at more closely than by its name.
     fn list_with_offset(&self, prefix: Option<&Path>, offset: &Path) -> BoxStream<'static, Result<ObjectMeta>> {
-        let listing = self.inner.list_with_offset(prefix, offset);
-        futures::stream::once(Self::sorted(listing)).flat_map(futures::stream::iter).boxed()
+        let (this, prefix, offset) = (self.clone(), prefix.cloned(), offset.clone());
+        let listing = async move {
+            match this.names_behind(prefix.as_ref(), &offset).await {
+                Ok(Some(names)) => this.describe(names).await,
+                Ok(None) => Self::sorted(this.inner.list_with_offset(prefix.as_ref(), &offset)).await,
+                Err(error) => vec![Err(error)],
+            }
+        };
+        futures::stream::once(listing).flat_map(futures::stream::iter).boxed()
     }
 
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
@@ -410,5 +469,43 @@ mod tests {
         }
         let names: Vec<_> = store.list(None).map_ok(|m| m.location.to_string()).try_collect().await.unwrap();
         assert_eq!(names, ["a/10", "a/9", "b/1", "b/2"]);
+    }
+
+    #[tokio::test]
+    async fn what_is_behind_a_name_is_listed_as_the_inner_store_does() {
+        let (_dir, store, _) = store(false);
+        for name in [
+            "log/1.json",
+            "log/2.json",
+            "log/2.checkpoint",
+            "log/3.json",
+            "log/10.json",
+            "deep/1",
+            "deep/a/2",
+            "odd/a b",
+        ] {
+            store.put(&Path::from(name), "xyz".into()).await.unwrap();
+        }
+        let of = |folder: &'static str, offset: &'static str| {
+            let (folder, offset) = (Path::from(folder), Path::from(offset));
+            (store.list_with_offset(Some(&folder), &offset), store.inner.list_with_offset(Some(&folder), &offset))
+        };
+        for (folder, offset, wanted) in [
+            ("log", "log/2", 4),
+            ("log", "log/2.json", 1),
+            ("log", "log/9", 0),
+            ("log", "log/0", 5),
+            ("log", "k", 5),
+            ("deep", "deep/1", 1),
+            ("odd", "odd/a", 1),
+            ("none", "none/a", 0),
+        ] {
+            let (ours, inner) = of(folder, offset);
+            let ours: Vec<_> = ours.try_collect().await.unwrap();
+            let mut inner: Vec<_> = inner.try_collect().await.unwrap();
+            inner.sort_unstable_by(|a, b| a.location.cmp(&b.location));
+            assert_eq!(ours, inner, "{folder} {offset}");
+            assert_eq!(ours.len(), wanted, "{folder} {offset}");
+        }
     }
 }
