@@ -18,6 +18,7 @@ pub mod evidence_files;
 pub mod feed;
 pub mod file_ranges;
 pub mod file_use;
+mod group_reader;
 pub mod layout;
 mod read_store;
 pub mod rewrite;
