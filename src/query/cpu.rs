@@ -15,6 +15,7 @@ const STACK_BYTES: usize = 64 << 20;
 pub struct CpuRuntime {
     runtime: Option<Runtime>,
     handle: CpuHandle,
+    cores: usize,
 }
 
 /// Spawns work on the CPU runtime; cheap to clone.
@@ -27,15 +28,21 @@ impl CpuRuntime {
     /// # Errors
     /// When threads cannot be started.
     pub fn start() -> io::Result<Self> {
-        let cores = std::thread::available_parallelism().map_or(2, usize::from);
+        let cores = std::thread::available_parallelism().map_or(2, usize::from).max(2);
         let runtime = Builder::new_multi_thread()
-            .worker_threads(cores.max(2))
+            .worker_threads(cores)
             .thread_stack_size(STACK_BYTES)
             .thread_name("anomalake-cpu")
             .enable_all()
             .build()?;
         let handle = CpuHandle(runtime.handle().clone());
-        Ok(Self { runtime: Some(runtime), handle })
+        Ok(Self { runtime: Some(runtime), handle, cores })
+    }
+
+    /// Its workers: one per core, two at least.
+    #[must_use]
+    pub fn cores(&self) -> usize {
+        self.cores
     }
 
     /// Handle to spawn with.

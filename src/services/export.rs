@@ -5,6 +5,7 @@
 //! and does not read is left at the deadline: then the task ends and with it goes the permit.
 
 mod pipe;
+mod read_ahead;
 
 use std::io;
 use std::pin::Pin;
@@ -21,7 +22,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio_util::task::AbortOnDropHandle;
 
 pub(super) use self::pipe::Pipe;
-use self::pipe::run;
+use self::pipe::{Chunks, run};
 use super::Services;
 use super::evidence::{EvidenceError, chain, filter_of};
 use super::metrics::Running;
@@ -157,12 +158,12 @@ impl Services {
         let permit = self.export_permit().await?;
         let (file, reader) = self.open_evidence(tenant, anomaly).await?;
         let rows = u64::try_from(file.rows).unwrap_or(0);
-        let batches = futures::stream::iter(reader).map(|batch| batch.map_err(|e| LakeError::Arrow(e).into()));
+        let batches = read_ahead::read(reader, rows, &self.cpu, &self.read_ahead_turns);
         let until = self.export_deadline();
         Ok(self.start_export(
             Work { pipe: Pipe::new(form)?, held: permit, end: (), rows: Some(rows), until, waits: None },
             form,
-            Box::pin(batches),
+            batches,
         ))
     }
 
@@ -257,12 +258,16 @@ impl Services {
         let (counted, completed) = (Arc::clone(&rows_written), Arc::clone(&complete));
         let failure = Arc::<OnceLock<Arc<ExportError>>>::default();
         let its_failure = Arc::clone(&failure);
+        let (cpu, turns) = (self.cpu.clone(), Arc::clone(&self.read_ahead_turns));
         let task = self.cpu.spawn(async move {
             let _held = (held, task_running);
             // Owned by this task, so that its end, however it comes, is the end of the chunks.
             let sender = sender;
             let mut end = Ending { end: Some(end), rows: Arc::clone(&counted), bytes: pipe.bytes() };
-            let outcome = tokio::time::timeout_at(until.at, run(batches, &mut pipe, &sender, rows, &counted)).await;
+            let is_small = rows.is_some_and(|rows| rows <= read_ahead::WORTH_ROWS);
+            let chunks = sender.clone();
+            let chunks = if is_small { Chunks::Body(chunks) } else { Chunks::of(&mut pipe, chunks, &cpu, &turns) };
+            let outcome = tokio::time::timeout_at(until.at, run(batches, &mut pipe, chunks, rows, &counted)).await;
             let failed = match outcome {
                 Ok(Ok(())) => {
                     if !sender.is_closed() {

@@ -86,6 +86,8 @@ pub struct Services {
     /// Writes that nobody waits for but the end of the process.
     background: TaskTracker,
     export_permits: Arc<Semaphore>,
+    // Exports that read their file ahead.
+    read_ahead_turns: Arc<Semaphore>,
     sql_gates: sql::Gates,
     ingest_permits: Semaphore,
     upkeep: upkeep::Upkeep,
@@ -125,6 +127,7 @@ impl Services {
         dir.sweep()?;
         let runtime = CpuRuntime::start()?;
         let cpu = runtime.handle();
+        let cpu_cores = runtime.cores();
         let metrics = Metrics::default();
         let (files, counts) = (settings.enrichment.databases.clone(), metrics.enrichment.clone());
         let databases =
@@ -160,6 +163,7 @@ impl Services {
             seen: Arc::new(SeenIndexes::new(dir.lake())),
             indexes_in_use: SingleFlight::default(),
             export_permits: Arc::new(Semaphore::new(settings.max_exports)),
+            read_ahead_turns: Arc::new(Semaphore::new(cpu_cores)),
             sql_gates: sql::Gates::new(&settings.sql),
             ingest_permits: Semaphore::new(settings.max_ingests),
             upkeep: upkeep::Upkeep::default(),

@@ -1,24 +1,32 @@
 //! The stages of an export: encode, compress, send; one loop.
 
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
 use futures::{FutureExt, StreamExt};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::JoinHandle;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{Batches, ExportError};
 use crate::formats::BatchEncoder;
 use crate::formats::compress::Compressor;
 use crate::formats::output::ExportForm;
 use crate::lake::error::LakeError;
+use crate::query::cpu::CpuHandle;
 
 /// Size of a chunk of the body before compression, in bytes.
-const CHUNK_BYTES: usize = 256 * 1024;
+const CHUNK_BYTES: usize = 512 * 1024;
 
 /// Size of the first chunk, in bytes: small, so that the first row is on its way early.
 const FIRST_CHUNK_BYTES: usize = 16 * 1024;
+
+/// Encoded rows wait this long for more before they leave in a smaller chunk, which costs compression a flush.
+const FLUSH_AFTER: Duration = Duration::from_millis(2);
 
 /// From rows to the bytes of an answer: the encoder, then the compressor where there is one.
 pub(in crate::services) struct Pipe {
@@ -28,6 +36,8 @@ pub(in crate::services) struct Pipe {
     encoded: Vec<u8>,
     /// The compressor may hold bytes back.
     unflushed: bool,
+    /// It works on a thread of its own.
+    compresses_elsewhere: bool,
     /// Encoded bytes so far, and how many there may be.
     bytes: Arc<AtomicU64>,
     max_bytes: u64,
@@ -50,7 +60,15 @@ impl Pipe {
     }
 
     fn with(encoder: Box<dyn BatchEncoder>, compressor: Option<Compressor>, max_bytes: u64) -> Self {
-        Self { encoder, compressor, encoded: Vec::new(), unflushed: false, bytes: Arc::default(), max_bytes }
+        Self {
+            encoder,
+            compressor,
+            encoded: Vec::new(),
+            unflushed: false,
+            compresses_elsewhere: false,
+            bytes: Arc::default(),
+            max_bytes,
+        }
     }
 
     /// Counts the bytes before compression that have left.
@@ -74,6 +92,7 @@ impl Pipe {
     fn chunk(&mut self, flush: bool) -> Result<Bytes, ExportError> {
         self.count()?;
         let Some(compressor) = &mut self.compressor else {
+            self.unflushed = self.compresses_elsewhere && !flush;
             let room = Vec::with_capacity(CHUNK_BYTES + CHUNK_BYTES / 4);
             return Ok(std::mem::replace(&mut self.encoded, room).into());
         };
@@ -97,8 +116,99 @@ impl Pipe {
 /// Nobody reads the body any more.
 struct ReaderGone;
 
-async fn send(chunks: &mpsc::Sender<Bytes>, chunk: Bytes) -> Result<(), ReaderGone> {
-    if chunk.is_empty() { Ok(()) } else { chunks.send(chunk).await.map_err(|_| ReaderGone) }
+/// Where chunks go.
+pub(super) enum Chunks {
+    /// To the body.
+    Body(mpsc::Sender<Bytes>),
+    /// To a thread that compresses them and sends them on.
+    Compressing(Compressing),
+}
+
+/// A thread that compresses while the next rows are encoded. It ends with its chunks.
+pub(super) struct Compressing {
+    pieces: mpsc::Sender<Piece>,
+    done: JoinHandle<io::Result<()>>,
+    /// The thread may wait for a reader that sleeps.
+    _stop: DropGuard,
+}
+
+/// A chunk to be compressed.
+enum Piece {
+    More {
+        plain: Bytes,
+        /// It is to be readable at once.
+        flush: bool,
+    },
+    /// The answer is whole. Without it the compressed bytes get no end.
+    Last(Bytes),
+}
+
+impl Chunks {
+    /// Where the chunks of this pipe go: compressed on a thread of its own while one of `turns` is free.
+    pub(super) fn of(pipe: &mut Pipe, body: mpsc::Sender<Bytes>, cpu: &CpuHandle, turns: &Arc<Semaphore>) -> Self {
+        if pipe.compressor.is_none() {
+            return Self::Body(body);
+        }
+        let Ok(turn) = Arc::clone(turns).try_acquire_owned() else { return Self::Body(body) };
+        let Some(mut compressor) = pipe.compressor.take() else { return Self::Body(body) };
+        pipe.compresses_elsewhere = true;
+        let (pieces, mut waiting) = mpsc::channel(1);
+        let (stop, runtime) = (CancellationToken::new(), cpu.tokio());
+        let stopped = stop.clone();
+        let done = cpu.spawn_blocking(move || {
+            let _turn = turn;
+            while let Some(piece) = waiting.blocking_recv() {
+                let is_last = matches!(piece, Piece::Last(_));
+                match piece {
+                    Piece::More { plain, flush } => {
+                        compressor.write(&plain)?;
+                        if flush {
+                            compressor.flush()?;
+                        }
+                    }
+                    Piece::Last(plain) => {
+                        compressor.write(&plain)?;
+                        compressor.finish()?;
+                    }
+                }
+                let compressed = compressor.take();
+                if !compressed.is_empty() {
+                    let sent = runtime.block_on(stopped.run_until_cancelled(body.send(compressed.into())));
+                    if !matches!(sent, Some(Ok(()))) {
+                        break;
+                    }
+                }
+                if is_last {
+                    break;
+                }
+            }
+            Ok(())
+        });
+        Self::Compressing(Compressing { pieces, done, _stop: stop.drop_guard() })
+    }
+
+    async fn send(&self, chunk: Bytes, flush: bool) -> Result<(), ReaderGone> {
+        match self {
+            Self::Body(_) if chunk.is_empty() => Ok(()),
+            Self::Body(body) => body.send(chunk).await.map_err(|_| ReaderGone),
+            Self::Compressing(Compressing { pieces, .. }) => {
+                pieces.send(Piece::More { plain: chunk, flush }).await.map_err(|_| ReaderGone)
+            }
+        }
+    }
+
+    /// Sends the last chunk and waits until everything is on its way to the body.
+    async fn finish(self, chunk: Bytes) -> Result<(), ExportError> {
+        match self {
+            // Nobody may listen any more: nothing is left to do.
+            Self::Body(body) => drop(if chunk.is_empty() { Ok(()) } else { body.send(chunk).await }),
+            Self::Compressing(Compressing { pieces, done, _stop }) => {
+                drop(pieces.send(Piece::Last(chunk)).await);
+                done.await.map_err(LakeError::Task)?.map_err(ExportError::Compress)?;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Turns batch after batch into chunks until the end, or until nobody listens. A failure leaves out the end
@@ -106,7 +216,7 @@ async fn send(chunks: &mpsc::Sender<Bytes>, chunk: Bytes) -> Result<(), ReaderGo
 pub(super) async fn run(
     mut batches: Batches,
     pipe: &mut Pipe,
-    chunks: &mpsc::Sender<Bytes>,
+    chunks: Chunks,
     promised: Option<u64>,
     rows_written: &AtomicU64,
 ) -> Result<(), ExportError> {
@@ -114,20 +224,24 @@ pub(super) async fn run(
     pipe.encoder.begin(&mut pipe.encoded)?;
     loop {
         let mut next = batches.next().now_or_never();
-        if next.is_none() {
+        if next.is_none() && pipe.is_behind() {
+            next = tokio::time::timeout(FLUSH_AFTER, batches.next()).await.ok();
             // Rows that are encoded need not wait for those that are not.
-            if pipe.is_behind() && send(chunks, pipe.chunk(true)?).await.is_err() {
+            if next.is_none() && chunks.send(pipe.chunk(true)?, true).await.is_err() {
                 return Ok(());
             }
-            next = Some(batches.next().await);
         }
-        let Some(batch) = next.flatten().transpose()? else { break };
+        let next = match next {
+            Some(next) => next,
+            None => batches.next().await,
+        };
+        let Some(batch) = next.transpose()? else { break };
         let mut row = 0;
         while row < batch.num_rows() {
             let limit = if first { FIRST_CHUNK_BYTES } else { CHUNK_BYTES };
             row = pipe.encoder.encode(&batch, row, &mut pipe.encoded, limit)?;
             if pipe.encoded.len() >= limit {
-                if send(chunks, pipe.chunk(first)?).await.is_err() {
+                if chunks.send(pipe.chunk(first)?, first).await.is_err() {
                     return Ok(());
                 }
                 first = false;
@@ -140,9 +254,7 @@ pub(super) async fn run(
         let found = format!("the evidence file holds {written} rows where {promised} are recorded");
         return Err(LakeError::Inconsistent(found).into());
     }
-    // Nobody may listen any more: nothing is left to do.
-    let _ = send(chunks, pipe.finish()?).await;
-    Ok(())
+    chunks.finish(pipe.finish()?).await
 }
 
 #[cfg(test)]
@@ -156,6 +268,7 @@ mod tests {
     use crate::formats::output::{Compression, ExportFormat};
     use crate::formats::wire_csv::WireCsvOptions;
     use crate::lake::testing::rows;
+    use crate::query::cpu::CpuRuntime;
 
     const CSV: ExportFormat = ExportFormat::Csv(WireCsvOptions { escape_formulas: false });
 
@@ -183,13 +296,62 @@ mod tests {
         format: ExportFormat,
         compression: Option<Compression>,
         batches: impl Stream<Item = Result<RecordBatch, ExportError>> + Send + 'static,
-    ) -> (tokio::task::JoinHandle<Result<(), ExportError>>, mpsc::Receiver<Bytes>) {
+    ) -> (JoinHandle<Result<(), ExportError>>, mpsc::Receiver<Bytes>) {
         let (sender, receiver) = mpsc::channel(1);
         let task = tokio::spawn(async move {
             let mut pipe = Pipe::new(ExportForm { format, compression })?;
-            run(Box::pin(batches), &mut pipe, &sender, None, &AtomicU64::new(0)).await
+            run(Box::pin(batches), &mut pipe, Chunks::Body(sender), None, &AtomicU64::new(0)).await
         });
         (task, receiver)
+    }
+
+    /// As [`start`], compressed on a thread of its own.
+    fn start_elsewhere(
+        compression: Compression,
+        batches: impl Stream<Item = Result<RecordBatch, ExportError>> + Send + 'static,
+    ) -> (JoinHandle<Result<(), ExportError>>, mpsc::Receiver<Bytes>) {
+        let (sender, receiver) = mpsc::channel(1);
+        let task = tokio::spawn(async move {
+            let cpu = CpuRuntime::start().unwrap();
+            let mut pipe = Pipe::new(ExportForm { format: CSV, compression: Some(compression) })?;
+            let turns = Arc::new(Semaphore::new(1));
+            let chunks = Chunks::of(&mut pipe, sender.clone(), &cpu.handle(), &turns);
+            assert!(matches!(chunks, Chunks::Compressing(_)) && turns.available_permits() == 0);
+            let outcome = run(Box::pin(batches), &mut pipe, chunks, None, &AtomicU64::new(0)).await;
+            drop(turns.acquire().await.unwrap());
+            outcome
+        });
+        (task, receiver)
+    }
+
+    #[tokio::test]
+    async fn a_thread_that_compresses_changes_nothing_and_ends() {
+        for compression in [Compression::Gzip, Compression::Zstd] {
+            let all = || stream::iter([5, 3_000, 0, 1].map(|n| Ok(batch(n))));
+            let (plain_task, mut plain) = start(CSV, None, all());
+            let (task, mut chunks) = start_elsewhere(compression, all());
+            assert_eq!(inflated(Some(compression), &rest(&mut chunks).await), (rest(&mut plain).await, true));
+            assert!(task.await.unwrap().is_ok() && plain_task.await.unwrap().is_ok());
+
+            // Rows leave though more are awaited.
+            let (more, source) = futures::channel::mpsc::unbounded();
+            let (task, mut chunks) = start_elsewhere(compression, source);
+            more.unbounded_send(Ok(batch(5_000))).unwrap();
+            let mut bytes = Vec::new();
+            while inflated(Some(compression), &bytes).0.split(|byte| *byte == b'\n').count() < 5_002 {
+                bytes.extend_from_slice(&chunks.recv().await.unwrap());
+            }
+            // A failure leaves no end.
+            more.unbounded_send(Err(ExportError::TimedOut(Duration::ZERO))).unwrap();
+            bytes.extend_from_slice(&rest(&mut chunks).await);
+            assert!(task.await.unwrap().is_err() && !inflated(Some(compression), &bytes).1);
+
+            // Nobody reads.
+            let (task, mut chunks) = start_elsewhere(compression, stream::iter((0..100).map(|_| Ok(batch(5_000)))));
+            chunks.recv().await.unwrap();
+            drop(chunks);
+            assert!(task.await.unwrap().is_ok());
+        }
     }
 
     async fn rest(chunks: &mut mpsc::Receiver<Bytes>) -> Vec<u8> {
@@ -256,7 +418,7 @@ mod tests {
     async fn a_failure_leaves_no_end_that_looks_whole() {
         for compression in CODINGS {
             for format in [ExportFormat::Json, ExportFormat::Arrow, ExportFormat::Parquet] {
-                let failure = ExportError::TimedOut(std::time::Duration::ZERO);
+                let failure = ExportError::TimedOut(Duration::ZERO);
                 let (task, mut chunks) = start(format, compression, stream::iter([Ok(batch(3_000)), Err(failure)]));
                 let (plain, whole) = inflated(compression, &rest(&mut chunks).await);
                 assert!(matches!(task.await.unwrap(), Err(ExportError::TimedOut(_))));
