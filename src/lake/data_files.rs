@@ -5,8 +5,8 @@ mod leave_out;
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
-use arrow::compute::{SortColumn, concat_batches, lexsort_to_indices, take_record_batch};
+use arrow::array::{Array, RecordBatch};
+use arrow::compute::{SortColumn, concat, interleave_record_batch, lexsort_to_indices};
 use arrow::datatypes::{Schema, SchemaRef};
 use deltalake::kernel::{Add, EagerSnapshot};
 use deltalake::operations::write::WriterStatsConfig;
@@ -17,6 +17,7 @@ use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::metadata::SortingColumn;
 use parquet::file::properties::{WriterProperties, WriterPropertiesBuilder, WriterVersion};
 use parquet::schema::types::ColumnPath;
+use tokio::task::JoinSet;
 
 use super::checksums::HashedWriter;
 use super::error::LakeError;
@@ -25,9 +26,12 @@ use crate::domain::activity::{ACTIVITY_ID, DAY, TIME_STAMP, USER_KEY, lake_schem
 
 pub use leave_out::IsRepeat;
 
-/// Bytes of decoded batches that one ingest holds before it writes files. Bounds memory to about
-/// three times this (batches, their sorted copy, encoded pages) whatever the size of the input.
+/// Bytes of decoded batches that one ingest holds before it writes files. Bounds memory to about four times this (what is
+/// collected, what is being written, its encoded pages) whatever the size of the input.
 pub const FLUSH_BYTES: usize = 64 << 20;
+
+/// Files are written for so many such parts at a time, while the next one is decoded.
+const WRITING_AT_ONCE: usize = 2;
 
 /// An ingest of at most this many decoded bytes is handed to the table's writer as batches, so that
 /// many small requests share files and a commit; a larger one writes its own files first.
@@ -49,16 +53,18 @@ pub struct DataFiles {
     buffered: Vec<RecordBatch>,
     buffered_bytes: usize,
     files: Vec<Add>,
+    writing: JoinSet<Result<Vec<Add>, LakeError>>,
 }
 
 impl DataFiles {
     /// Starts an ingest into the table that the store is rooted in.
     #[must_use]
     pub fn new(folder: DataFolder) -> Self {
-        Self { folder, buffered: Vec::new(), buffered_bytes: 0, files: Vec::new() }
+        Self { folder, buffered: Vec::new(), buffered_bytes: 0, files: Vec::new(), writing: JoinSet::new() }
     }
 
-    /// Takes a batch of the lake's schema. The files that this may write are durable but invisible.
+    /// Takes a batch of the lake's schema. The files that this may write are durable but invisible. They are written by
+    /// tasks of the runtime that this is called on: sorting and encoding do not yield.
     ///
     /// # Errors
     /// When a file cannot be written.
@@ -66,15 +72,35 @@ impl DataFiles {
         self.buffered_bytes += batch.get_array_memory_size();
         self.buffered.push(batch);
         if self.buffered_bytes >= FLUSH_BYTES {
-            self.flush().await?;
+            self.flush();
+            while self.writing.len() > WRITING_AT_ONCE {
+                self.one_written().await?;
+            }
         }
         Ok(())
     }
 
-    async fn flush(&mut self) -> Result<(), LakeError> {
-        let batches = std::mem::take(&mut self.buffered);
+    /// Waits for the files that are being written. To be called once there are no more batches.
+    ///
+    /// # Errors
+    /// When a file cannot be written.
+    pub async fn settle(&mut self) -> Result<(), LakeError> {
+        while !self.writing.is_empty() {
+            self.one_written().await?;
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) {
+        let (batches, folder) = (std::mem::take(&mut self.buffered), self.folder.clone());
         self.buffered_bytes = 0;
-        self.files.extend(self.folder.write_sorted(batches).await?);
+        self.writing.spawn(async move { folder.write_sorted(batches).await });
+    }
+
+    async fn one_written(&mut self) -> Result<(), LakeError> {
+        if let Some(written) = self.writing.join_next().await {
+            self.files.extend(written??);
+        }
         Ok(())
     }
 
@@ -83,7 +109,7 @@ impl DataFiles {
     /// # Errors
     /// When a file cannot be written; the files written before are then deleted.
     pub async fn finish(self) -> Result<Rows, LakeError> {
-        if self.files.is_empty() && self.buffered_bytes <= SMALL_BYTES {
+        if self.files.is_empty() && self.writing.is_empty() && self.buffered_bytes <= SMALL_BYTES {
             return Ok(Rows::Batches(self.buffered));
         }
         self.finish_as_files().await
@@ -94,7 +120,8 @@ impl DataFiles {
     /// # Errors
     /// As [`DataFiles::finish`].
     pub async fn finish_as_files(mut self) -> Result<Rows, LakeError> {
-        match self.flush().await {
+        self.flush();
+        match self.settle().await {
             Ok(()) => Ok(Rows::Files(self.files)),
             Err(error) => {
                 self.discard().await;
@@ -104,7 +131,13 @@ impl DataFiles {
     }
 
     /// Gives up: deletes the files written so far.
-    pub async fn discard(self) {
+    pub async fn discard(mut self) {
+        // Those under way are waited for: a file that is half-way has a name already.
+        while !self.writing.is_empty() {
+            if let Err(error) = self.one_written().await {
+                tracing::debug!(%error, "a file of an ingest that is given up was not written");
+            }
+        }
         self.folder.delete_uncommitted(&self.files).await;
     }
 }
@@ -114,6 +147,7 @@ impl DataFiles {
 pub struct DataFolder {
     store: Arc<dyn ObjectStore>,
     config: WriterConfig,
+    small_config: WriterConfig,
     sorted_config: WriterConfig,
     files: Arc<FileUse>,
 }
@@ -141,8 +175,9 @@ impl DataFolder {
             WriterConfig::new(lake_schema(), days, Some(properties), target_bytes, rows, first, columns)
         };
         let unsorted = config(writer_properties().build(), None);
+        let small_config = config(writer_properties().set_compression(Compression::LZ4_RAW).build(), None);
         let sorted_config = config(sorted_properties(&unsorted.file_schema())?, Some(SORTED_FILE_BYTES));
-        Ok(Self { store, config: unsorted, sorted_config, files })
+        Ok(Self { store, config: unsorted, small_config, sorted_config, files })
     }
 
     /// Writes batches as one file per day and returns the actions that would add them.
@@ -155,15 +190,21 @@ impl DataFolder {
         if batches.iter().all(|batch| batch.num_rows() == 0) {
             return Ok(Vec::new());
         }
-        let rows = sorted(&batches)?;
-        drop(batches);
+        let places = sorted_places(&batches)?;
         let _writing = self.writing();
-        let mut writer = HashedWriter::new(Arc::clone(&self.store), self.config.clone());
-        if let Err(error) = writer.write(&rows).await {
-            writer.abort().await;
-            return Err(error);
+        let config = if places.len() < SMALL_ROWS { &self.small_config } else { &self.config };
+        let mut writer = HashedWriter::new(Arc::clone(&self.store), config.clone());
+        let all: Vec<&RecordBatch> = batches.iter().collect();
+        for places in places.chunks(WRITE_ROWS) {
+            let written = match interleave_record_batch(&all, places) {
+                Ok(rows) => writer.write(&rows).await,
+                Err(error) => Err(error.into()),
+            };
+            if let Err(error) = written {
+                writer.abort().await;
+                return Err(error);
+            }
         }
-        drop(rows);
         let added = writer.close().await?;
         self.written(&added);
         Ok(added)
@@ -220,8 +261,18 @@ impl DataFolder {
 /// Encoded bytes after which a sorted day goes on in another file.
 const SORTED_FILE_BYTES: NonZeroU64 = NonZeroU64::new(256 << 20).unwrap();
 
+/// Files of fewer rows are merged within the minute: until then the state that zstd needs for each column of each file, to
+/// write and to read, costs more than the bytes it saves.
+const SMALL_ROWS: usize = 8 * 1024;
+
 /// Rows of a row group.
 const ROW_GROUP_ROWS: usize = 128 * 1024;
+
+/// Rows of a page of a sorted day.
+const SORTED_PAGE_ROWS: usize = 4096;
+
+/// Bytes of a column's dictionary in a row group of a sorted day, before encoding goes on without one.
+const SORTED_DICTIONARY_BYTES: usize = 256 << 10;
 
 /// Properties of the files of a sorted day: they stay, so they may cost more to write.
 fn sorted_properties(schema: &Schema) -> Result<WriterProperties, LakeError> {
@@ -232,6 +283,9 @@ fn sorted_properties(schema: &Schema) -> Result<WriterProperties, LakeError> {
     };
     let mut properties = writer_properties()
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(3)?))
+        // A look-up decodes whole pages, and the dictionary of each column: both are kept small.
+        .set_data_page_row_count_limit(SORTED_PAGE_ROWS)
+        .set_dictionary_page_size_limit(SORTED_DICTIONARY_BYTES)
         .set_sorting_columns(Some(vec![sorting(USER_KEY)?, sorting(TIME_STAMP)?]));
     for name in [USER_KEY, "sourceIP", ACTIVITY_ID] {
         let column = ColumnPath::from(name);
@@ -253,14 +307,23 @@ fn writer_properties() -> WriterPropertiesBuilder {
         .set_created_by(concat!("anomalake ", env!("CARGO_PKG_VERSION")).to_owned())
 }
 
-/// Sorts rows by (day, userKey, timeStamp), so that a file's rows of one user lie together.
-fn sorted(batches: &[RecordBatch]) -> Result<RecordBatch, LakeError> {
+/// Rows that are put in order and written at a time: few enough to stay in the cache on their way.
+const WRITE_ROWS: usize = 4096;
+
+/// Where rows are, as (batch, row), in the order (day, userKey, timeStamp), so that a file's rows of one user lie
+/// together.
+fn sorted_places(batches: &[RecordBatch]) -> Result<Vec<(usize, usize)>, LakeError> {
     let schema = lake_schema();
-    let all = concat_batches(&schema, batches)?;
     let keys = [DAY, USER_KEY, TIME_STAMP]
         .into_iter()
-        .map(|name| Ok(SortColumn { values: Arc::clone(all.column(schema.index_of(name)?)), options: None }))
+        .map(|name| {
+            let place = schema.index_of(name)?;
+            let parts: Vec<&dyn Array> = batches.iter().map(|batch| batch.column(place).as_ref()).collect();
+            Ok(SortColumn { values: concat(&parts)?, options: None })
+        })
         .collect::<Result<Vec<_>, arrow::error::ArrowError>>()?;
     let order = lexsort_to_indices(&keys, None)?;
-    Ok(take_record_batch(&all, &order)?)
+    let rows: Vec<(usize, usize)> =
+        batches.iter().enumerate().flat_map(|(at, batch)| (0..batch.num_rows()).map(move |row| (at, row))).collect();
+    Ok(order.values().iter().map(|place| rows[*place as usize]).collect())
 }

@@ -7,6 +7,7 @@ use axum::body::Body;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{Method, Response, StatusCode};
 use http_body_util::BodyExt;
+use indicatif::MultiProgress;
 use sha2::{Digest, Sha256};
 
 use super::answer::{self, Answer};
@@ -121,6 +122,8 @@ pub(super) struct Job<'c> {
     pub(super) on_error: OnError,
     pub(super) dedup: Option<Dedup>,
     pub(super) once: Once,
+    /// How far the files are that are being loaded.
+    pub(super) bars: MultiProgress,
 }
 
 /// What is stored once.
@@ -143,14 +146,14 @@ impl<'c> Job<'c> {
         };
         let mapping = Mapping::read(&args.source)?;
         let IngestArgs { tenant, format, on_error, dedup, .. } = *args;
-        Ok(Self { client, tenant, mapping, format, on_error, dedup, once })
+        Ok(Self { client, tenant, mapping, format, on_error, dedup, once, bars: MultiProgress::new() })
     }
 
     /// Loads a file; the line for people when it is durable.
     pub(super) async fn load(&self, file: &Path, name: &str) -> Result<String, FileFailure> {
         let begun = Instant::now();
         let source = Source::open(file)?;
-        let mut progress = Progress::new(name, source.size());
+        let mut progress = Progress::new(name, source.size(), &self.bars);
         let answered = self.send(source, file, &mut progress).await;
         progress.clear();
         let response = answered?;

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use axum::http::Method;
+use futures::StreamExt;
 
 use super::CommandError;
 use super::args::ConfigArgs;
@@ -125,13 +126,21 @@ pub async fn run(data_dir: &Path, args: &IngestArgs) -> Result<(), CommandError>
     .await
 }
 
+/// Files loaded at the same time: while one is decoded another is written.
+const FILES_AT_ONCE: usize = 2;
+
 async fn load_all(job: &Job<'_>, files: &[PathBuf]) -> Result<(), CommandError> {
     let (mut failed, mut nothing_stored) = (0, true);
-    for file in files {
+    let loads = files.iter().map(async |file| {
         let name = source::display_name(file);
-        let failure = match job.load(file, &name).await {
+        (job.load(file, &name).await, name)
+    });
+    // Told in the order of the command.
+    let mut loaded = std::pin::pin!(futures::stream::iter(loads).buffered(FILES_AT_ONCE));
+    while let Some((outcome, name)) = loaded.next().await {
+        let failure = match outcome {
             Ok(lines) => {
-                output::print(&lines)?;
+                job.bars.suspend(|| output::print(&lines))?;
                 continue;
             }
             Err(failure) => failure,
@@ -140,7 +149,7 @@ async fn load_all(job: &Job<'_>, files: &[PathBuf]) -> Result<(), CommandError> 
         if files.len() == 1 {
             return Err(error);
         }
-        error.print();
+        job.bars.suspend(|| error.print());
         failed += 1;
         nothing_stored &= failure.nothing_stored;
     }

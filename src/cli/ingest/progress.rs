@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 /// How far one file is.
 #[derive(Debug, Clone)]
@@ -15,14 +15,14 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    /// A bar for a file of `size` bytes; without a size it shows no end.
-    pub(super) fn new(name: &str, size: Option<u64>) -> Self {
+    /// A bar among those of other files, for a file of `size` bytes; without a size it shows no end.
+    pub(super) fn new(name: &str, size: Option<u64>, bars: &MultiProgress) -> Self {
         let (bar, template) = match size {
             Some(size) => (ProgressBar::new(size), "{prefix} [{bar:24}] {bytes}/{total_bytes} {bytes_per_sec} {msg}"),
             None => (ProgressBar::no_length(), "{prefix} {spinner} {bytes} {bytes_per_sec} {msg}"),
         };
         let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
-        let bar = bar.with_style(style).with_prefix(name.to_owned());
+        let bar = bars.add(bar.with_style(style).with_prefix(name.to_owned()));
         bar.enable_steady_tick(Duration::from_millis(200));
         Self { bar, rows: Arc::default(), begun: Instant::now() }
     }

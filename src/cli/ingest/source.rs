@@ -199,10 +199,12 @@ mod tests {
 
     use futures::TryStreamExt;
 
+    use indicatif::MultiProgress;
+
     use super::*;
 
     async fn read(source: Source) -> io::Result<Vec<u8>> {
-        let stream = source.into_stream(&mut Progress::new("x", None)).unwrap();
+        let stream = source.into_stream(&mut Progress::new("x", None, &MultiProgress::new())).unwrap();
         stream
             .try_fold(Vec::new(), async |mut all, chunk| {
                 all.extend_from_slice(&chunk);
@@ -217,12 +219,16 @@ mod tests {
         let content = b"0123456789abcdef".repeat(CHUNK_BYTES / 8);
         std::fs::write(file.path(), &content).unwrap();
         let source = Source::open(file.path()).unwrap();
-        let key = source.idempotency_key(&mut Progress::new("x", source.size())).await.unwrap().unwrap();
+        let key = source
+            .idempotency_key(&mut Progress::new("x", source.size(), &MultiProgress::new()))
+            .await
+            .unwrap()
+            .unwrap();
         assert_eq!(key.len(), "file:".len() + 64);
         assert!(read(source).await.unwrap() == content);
         std::fs::write(file.path(), "abc").unwrap();
         let source = Source::open(file.path()).unwrap();
-        let key = source.idempotency_key(&mut Progress::new("x", None)).await.unwrap().unwrap();
+        let key = source.idempotency_key(&mut Progress::new("x", None, &MultiProgress::new())).await.unwrap().unwrap();
         assert_eq!(key, "file:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
     }
 

@@ -148,9 +148,11 @@ mod tests {
         let table = lake.table(tenant()).await.unwrap();
         let mut files = table.data_files();
         files.push(rows(&[(5, "ann", "a"), (6, "bob", "late-1"), (DAY_MS, "ann", "b")])).await.unwrap();
-        files.flush().await.unwrap();
+        files.flush();
+        files.settle().await.unwrap();
         files.push(rows(&[(2 * DAY_MS, "ann", "late-2")])).await.unwrap();
-        files.flush().await.unwrap();
+        files.flush();
+        files.settle().await.unwrap();
         files.push(rows(&[(7, "ann", "c"), (DAY_MS + 1, "bob", "late-3")])).await.unwrap();
         let before: Vec<String> = files.files.iter().map(|add| add.path.clone()).collect();
         assert_eq!(before.len(), 3);

@@ -44,7 +44,8 @@ pub(super) async fn collect(
             return (files, Some(LakeError::not_stored(error).into()));
         }
     }
-    (files, None)
+    let settled = files.settle().await.map_err(|error| LakeError::not_stored(error).into());
+    (files, settled.err())
 }
 
 /// Decodes the lake's own records.

@@ -211,9 +211,10 @@ impl Services {
 }
 
 fn sha256_bytes(digest: &BodyDigest) -> Option<[u8; 32]> {
+    let digits = digest.sha256.as_deref()?;
     let mut bytes = [0; 32];
     for (i, byte) in bytes.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(digest.sha256.get(2 * i..2 * i + 2)?, 16).ok()?;
+        *byte = u8::from_str_radix(digits.get(2 * i..2 * i + 2)?, 16).ok()?;
     }
     Some(bytes)
 }

@@ -44,12 +44,19 @@ impl Services {
             max_inflated_bytes: self.settings.max_body,
             ..DecodeOptions::new(request.tenant.id, now_ms)
         };
-        let enricher = self.enricher(request.tenant).await?;
+        let mapping = match request.source {
+            Some(source) => Some((source, self.enricher(request.tenant).await?)),
+            None => None,
+        };
         let (writer, reader) = channel(BODY_CHUNKS);
+        // Only a key is compared with what came under it.
+        let reader = if request.key.is_some() { reader } else { reader.without_hash() };
         let (sender, batches) = mpsc::channel(BATCHES_AHEAD);
-        let (source, format, encoding, tmp) = (request.source, request.format, request.encoding, self.tmp.clone());
-        let decoding = self.cpu.spawn_blocking(move || match source {
-            Some((source, layout)) => decode_mapped(reader, &source, layout, encoding, enricher, &options, &sender),
+        let (format, encoding, tmp) = (request.format, request.encoding, self.tmp.clone());
+        let decoding = self.cpu.spawn_blocking(move || match mapping {
+            Some(((source, layout), enricher)) => {
+                decode_mapped(reader, &source, layout, encoding, enricher, &options, &sender)
+            }
             None => Ok(decode(reader, format, encoding, &options, &tmp, &sender)?),
         });
         let collecting = self.cpu.spawn(collect(batches, table.data_files(), self.disk()));
@@ -111,7 +118,7 @@ impl Services {
                 return Err(error.into());
             }
         };
-        let rows = files.finish().await.map_err(LakeError::not_stored)?;
+        let rows = self.cpu.spawn(files.finish()).await.map_err(LakeError::Task)?.map_err(LakeError::not_stored)?;
         let appended = table.append_within(rows, pending, quota.map(Quota::max_live_bytes)).await;
         let committed = match (appended, quota) {
             (Err(LakeError::OverQuota { wanted_bytes, .. }), Some(quota)) => {
