@@ -49,7 +49,7 @@ impl EngineOptions {
 
 /// Rows that a scan decodes at a time. Decoding is not counted by any memory pool, and a record may have a
 /// megabyte.
-const BATCH_ROWS: usize = 2048;
+pub(super) const BATCH_ROWS: usize = 2048;
 
 /// Makes sessions over shared caches.
 #[derive(Debug)]

@@ -16,6 +16,7 @@ use crate::registry::settings::{Limits, UciSettings};
 use crate::services::auth::TokenLifetimes;
 use crate::services::enrichment::EnrichmentSettings;
 
+mod machine;
 mod sql;
 
 pub use sql::{SqlLimits, SqlSettings, TenantSqlSettings};

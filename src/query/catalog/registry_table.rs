@@ -11,6 +11,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::DataFusionError;
+use datafusion::datasource::memory::MemorySourceConfig;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::{BinaryExpr, Expr, Operator, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
@@ -197,6 +198,12 @@ impl TableProvider for RegistryTable {
             filters: filters.iter().filter_map(|filter| self.wanted(filter)).collect(),
             limit: limit.map(|limit| i64::try_from(limit).unwrap_or(i64::MAX)),
         };
+        if limit.is_none()
+            && let Some(all) = pages.all_if_few().await.map_err(|error| DataFusionError::External(Box::new(error)))?
+        {
+            let schema = Arc::clone(&self.schema);
+            return Ok(MemorySourceConfig::try_new_exec(&[vec![all?]], schema, projection.cloned())?);
+        }
         let plan =
             StreamingTableExec::try_new(Arc::clone(&self.schema), vec![Arc::new(pages)], projection, [], false, limit)?;
         Ok(Arc::new(plan))
@@ -248,6 +255,16 @@ impl PartitionStream for Pages {
 }
 
 impl Pages {
+    /// All rows, where they are a page: the planner then knows that they are few, and a join with activities asks each
+    /// file for these rows only instead of distributing all activities.
+    async fn all_if_few(&self) -> Result<Option<Result<RecordBatch, DataFusionError>>, crate::registry::RegistryError> {
+        let rows = self.page(self.definition.key.beginning()).await?;
+        if i64::try_from(rows.len()).unwrap_or(i64::MAX) >= self.page_rows() {
+            return Ok(None);
+        }
+        Ok(Some(self.batch(&rows)?))
+    }
+
     fn page_rows(&self) -> i64 {
         self.limit.map_or(PAGE_ROWS, |limit| limit.clamp(1, PAGE_ROWS))
     }

@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 use chrono::DateTime;
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{DataFusionError, ParamValues};
 use datafusion::execution::context::SQLOptions;
 use datafusion::execution::disk_manager::DiskManagerBuilder;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::execution::{SendableRecordBatchStream, SessionState, SessionStateBuilder, SessionStateDefaults};
-use datafusion::logical_expr::LogicalPlan;
+use datafusion::logical_expr::{Expr, LogicalPlan};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::SessionConfig;
@@ -24,10 +25,11 @@ use super::store::{OpenedFiles, ReadOnly};
 use super::structures::Structures;
 use super::text::bounded_tokens;
 use super::{complexity, functions, guard, names, place, scrub};
+use crate::domain::activity::RAW;
 use crate::domain::tenant::TenantKey;
 use crate::lake::table::ActivityTable;
 use crate::query::catalog::{CATALOG, Catalogs, Moment, SCHEMA, TenantTables};
-use crate::query::engine::QueryEngine;
+use crate::query::engine::{BATCH_ROWS, QueryEngine};
 use crate::query::limits::LimitsMet;
 use crate::query::limits::memory::StatementPool;
 use crate::query::limits::rule::GuardOperators;
@@ -171,9 +173,11 @@ impl Session {
         let is_explain = parsed.explain.is_some();
         let plan = self.plan(parsed, params, &tokens).await?;
         let optimized = self.state.optimize(&plan).map_err(|error| self.planning(error, &tokens))?;
-        let physical = self.state.query_planner().create_physical_plan(&optimized, &self.state).await;
+        let mut state = self.state.clone();
+        *state.config_mut() = state.config().clone().with_batch_size(batch_rows(&optimized));
+        let physical = state.query_planner().create_physical_plan(&optimized, &state).await;
         let physical = physical.map_err(|error| self.planning(error, &tokens))?;
-        Ok(self.run(physical, is_explain)?)
+        Ok(self.run(physical, &state, is_explain)?)
     }
 
     async fn plan(
@@ -223,8 +227,8 @@ impl Session {
         }
     }
 
-    fn run(&self, plan: Arc<dyn ExecutionPlan>, is_explain: bool) -> Result<Started, Failure> {
-        let rows = execute_stream(plan, self.state.task_ctx());
+    fn run(&self, plan: Arc<dyn ExecutionPlan>, state: &SessionState, is_explain: bool) -> Result<Started, Failure> {
+        let rows = execute_stream(plan, state.task_ctx());
         let rows = rows.map_err(|error| Failure::of(error, &self.met, &self.opened))?;
         let rows: SendableRecordBatchStream = if is_explain {
             let schema = rows.schema();
@@ -235,6 +239,37 @@ impl Session {
         };
         Ok(Started { schema: rows.schema(), rows, met: Arc::clone(&self.met), opened: Arc::clone(&self.opened) })
     }
+}
+
+/// Columns of a scan up to which its batches have [`NARROW_BATCH_ROWS`] rows.
+const NARROW_COLUMNS: usize = 16;
+
+/// Rows of a batch of few columns. What is done once a batch, as compiling a pattern, is done less often; wide rows would
+/// take too much memory, which no pool counts.
+const NARROW_BATCH_ROWS: usize = 8192;
+
+/// Bytes of constants up to which batches have [`NARROW_BATCH_ROWS`] rows: operators write constants out for each row.
+const NARROW_CONSTANT_BYTES: usize = 8 << 10;
+
+/// Rows of the batches that a statement works on.
+fn batch_rows(plan: &LogicalPlan) -> usize {
+    let (mut narrow, mut constants) = (true, 0);
+    let looked = plan.apply_with_subqueries(|node| {
+        node.apply_expressions(|expression| {
+            expression.apply(|part| {
+                if let Expr::Literal(value, _) = part {
+                    constants += value.size();
+                }
+                Ok(TreeNodeRecursion::Continue)
+            })
+        })?;
+        if let LogicalPlan::TableScan(scan) = node {
+            let schema = &scan.projected_schema;
+            narrow &= schema.fields().len() <= NARROW_COLUMNS && !schema.has_column_with_unqualified_name(RAW);
+        }
+        Ok(TreeNodeRecursion::Continue)
+    });
+    if looked.is_ok() && narrow && constants <= NARROW_CONSTANT_BYTES { NARROW_BATCH_ROWS } else { BATCH_ROWS }
 }
 
 fn is_storage(error: &DataFusionError) -> bool {

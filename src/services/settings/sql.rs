@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::{SettingsError, size, span};
+use super::{SettingsError, machine, size, span};
 use crate::domain::tenant::TenantId;
 
 /// What statements may take. A statement over a limit fails and says which.
@@ -13,14 +13,15 @@ use crate::domain::tenant::TenantId;
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 pub struct SqlSettings {
     /// Memory that the operators of one statement may reserve, in bytes; at least 16 MiB. Below 100 MiB a statement runs in
-    /// one partition. Default 256 MiB.
+    /// one partition. Default a sixteenth of the machine's memory, at least 256 MiB.
     #[serde(deserialize_with = "size")]
     pub memory: u64,
     /// The same for all statements of a tenant; at least 100 MiB. Each is admitted with 100 MiB of its own, or with
-    /// `memory` where that is less. Default 512 MiB.
+    /// `memory` where that is less. Default an eighth of the machine's memory, at least 512 MiB.
     #[serde(deserialize_with = "size")]
     pub tenant_memory: u64,
-    /// The same for all statements of the server; at least 100 MiB. Default 1 GiB.
+    /// The same for all statements of the server; at least 100 MiB. Default a quarter of the machine's memory, at least
+    /// 1 GiB.
     #[serde(deserialize_with = "size")]
     pub server_memory: u64,
     /// Temporary files of all statements of a tenant, in bytes. Default 20 GiB.
@@ -78,10 +79,11 @@ pub struct SqlLimits {
 
 impl Default for SqlSettings {
     fn default() -> Self {
+        let server_memory = (machine::memory_bytes().unwrap_or(0) / 4).max(1 << 30);
         Self {
-            memory: 256 << 20,
-            tenant_memory: 512 << 20,
-            server_memory: 1 << 30,
+            memory: server_memory / 4,
+            tenant_memory: server_memory / 2,
+            server_memory,
             tenant_temp: 20 << 30,
             server_temp: 50 << 30,
             tenant_statements: 4,
@@ -140,6 +142,6 @@ mod tests {
         let settings: SqlSettings = toml::from_str(text).unwrap();
         let of = |id: i64| settings.of(TenantId::try_from(id).unwrap());
         assert_eq!((of(5618).memory, of(5618).statements, of(5618).max_result), (32 << 20, 9, 256 << 30));
-        assert_eq!((of(7).memory, of(7).statements), (256 << 20, 4));
+        assert_eq!((of(7).memory as u64, of(7).statements), (SqlSettings::default().memory, 4));
     }
 }
