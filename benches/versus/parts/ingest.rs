@@ -10,6 +10,9 @@ use crate::lake::{Server, files};
 use crate::measure::{Contestant, rounds, timed};
 use crate::report::Line;
 
+/// Bodies sent at a time.
+const CONNECTIONS: usize = 2;
+
 /// Columns of the records, as `DuckDB` is told them.
 fn columns() -> BTreeMap<&'static str, &'static str> {
     let kind = |column_type| match column_type {
@@ -35,14 +38,17 @@ pub fn run(run: &mut Run, format: &str) -> Vec<Line> {
         let folder = tempfile::tempdir_in(work).unwrap();
         let server = Server::start(folder.path());
         let (seconds, accepted) = timed(|| {
-            runtime.block_on(async {
+            // Each connection sends every other body, as a loader with several files would.
+            let connection = async |first: usize| {
                 let mut client = Client::connect(server.address, &server.token).await;
                 let mut accepted = 0;
-                for body in &bodies {
+                for body in bodies.iter().skip(first).step_by(CONNECTIONS) {
                     accepted += client.ingest(body.clone(), media_type).await;
                 }
                 accepted
-            })
+            };
+            let connections = futures::future::join_all((0..CONNECTIONS).map(connection));
+            runtime.block_on(connections).into_iter().sum::<u64>()
         });
         assert!(accepted > 0 && accepted <= rows, "{accepted} of {rows} rows were accepted");
         seconds
