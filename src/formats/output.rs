@@ -119,6 +119,12 @@ impl ExportFormat {
         }
     }
 
+    /// Whether the text of a row depends on nothing but the row, so that encoders may share the rows of an answer.
+    #[must_use]
+    pub const fn rows_stand_alone(self) -> bool {
+        matches!(self, Self::Csv(_) | Self::RfcCsv(_) | Self::Ndjson)
+    }
+
     /// Whether compression of the whole gains nothing because the format compresses within.
     #[must_use]
     pub const fn is_compressed(self) -> bool {

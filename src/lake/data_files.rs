@@ -192,7 +192,7 @@ impl DataFolder {
         }
         let places = sorted_places(&batches)?;
         let _writing = self.writing();
-        let config = if places.len() < SMALL_ROWS { &self.small_config } else { &self.config };
+        let config = if (places.len() as u64) < SMALL_ROWS { &self.small_config } else { &self.config };
         let mut writer = HashedWriter::new(Arc::clone(&self.store), config.clone());
         let all: Vec<&RecordBatch> = batches.iter().collect();
         for places in places.chunks(WRITE_ROWS) {
@@ -225,9 +225,10 @@ impl DataFolder {
         self.config.file_schema()
     }
 
-    /// A writer of files for rewrites. It keeps the order of what it is given.
-    pub(super) fn rewriter(&self, layout: DayLayout) -> HashedWriter {
+    /// A writer of files for rewrites of so many rows. It keeps the order of what it is given.
+    pub(super) fn rewriter(&self, layout: DayLayout, rows: u64) -> HashedWriter {
         let config = match layout {
+            DayLayout::Merged if rows < SMALL_ROWS => &self.small_config,
             DayLayout::Merged => &self.config,
             DayLayout::Sorted => &self.sorted_config,
         };
@@ -261,9 +262,9 @@ impl DataFolder {
 /// Encoded bytes after which a sorted day goes on in another file.
 const SORTED_FILE_BYTES: NonZeroU64 = NonZeroU64::new(256 << 20).unwrap();
 
-/// Files of fewer rows are merged within the minute: until then the state that zstd needs for each column of each file, to
+/// Files of fewer rows are merged before long: until then the state that zstd needs for each column of each file, to
 /// write and to read, costs more than the bytes it saves.
-const SMALL_ROWS: usize = 8 * 1024;
+const SMALL_ROWS: u64 = 32 * 1024;
 
 /// Rows of a row group.
 const ROW_GROUP_ROWS: usize = 128 * 1024;

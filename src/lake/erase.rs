@@ -229,7 +229,7 @@ impl Target {
     /// A file of a sorted run without the user; none when it held nobody else.
     async fn write_sorted_one(&self, folder: &DataFolder, held: &Held) -> Result<Vec<Add>, LakeError> {
         let _writing = folder.writing();
-        let mut writer = folder.rewriter(DayLayout::Sorted);
+        let mut writer = folder.rewriter(DayLayout::Sorted, held.rows);
         for kept in self.others_of(held)? {
             let written = match kept {
                 Ok(kept) if kept.num_rows() == 0 => Ok(()),

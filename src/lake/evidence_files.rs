@@ -37,8 +37,8 @@ use crate::domain::activity::{COLUMN_COUNT, evidence_schema};
 use crate::domain::anomaly::AnomalyId;
 use crate::domain::day::Day;
 
-/// Rows of a row group: what an export reads before it can send its first row.
-const ROW_GROUP_ROWS: usize = 16 * 1024;
+/// Rows of a row group: what an export reads before it can send its first row, and holds while it goes on.
+const ROW_GROUP_ROWS: usize = 8 * 1024;
 
 /// Encoded bytes after which a row group ends, whatever its rows.
 const ROW_GROUP_BYTES: usize = 32 << 20;

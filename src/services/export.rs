@@ -135,6 +135,16 @@ impl Stream for ExportBody {
 /// Batches on their way to an encoder.
 pub(super) type Batches = Pin<Box<dyn Stream<Item = Result<RecordBatch, ExportError>> + Send>>;
 
+/// Some of the rows of an export.
+enum Part {
+    /// To be encoded.
+    Rows(RecordBatch),
+    /// Encoded by whoever read them.
+    Text { bytes: Vec<u8>, rows: usize },
+}
+
+type Parts = Pin<Box<dyn Stream<Item = Result<Part, ExportError>> + Send>>;
+
 impl Services {
     /// Whether the wire contract serves this anomaly's activities now.
     #[must_use]
@@ -158,12 +168,12 @@ impl Services {
         let permit = self.export_permit().await?;
         let (file, reader) = self.open_evidence(tenant, anomaly).await?;
         let rows = u64::try_from(file.rows).unwrap_or(0);
-        let batches = read_ahead::read(reader, rows, &self.cpu, &self.read_ahead_turns);
+        let parts = read_ahead::read(reader, rows, form.format, &self.cpu, &self.read_ahead_turns)?;
         let until = self.export_deadline();
-        Ok(self.start_export(
+        Ok(self.start_parts(
             Work { pipe: Pipe::new(form)?, held: permit, end: (), rows: Some(rows), until, waits: None },
             form,
-            batches,
+            parts,
         ))
     }
 
@@ -251,6 +261,14 @@ impl Services {
         H: Send + 'static,
         E: End,
     {
+        self.start_parts(work, form, Box::pin(batches.map(|batch| batch.map(Part::Rows))))
+    }
+
+    fn start_parts<H, E>(&self, work: Work<H, E>, form: ExportForm, parts: Parts) -> Export
+    where
+        H: Send + 'static,
+        E: End,
+    {
         let (sender, chunks) = mpsc::channel(CHUNKS_AHEAD);
         let Work { mut pipe, held, end, rows, until, waits } = work;
         let task_running = Running::on(&self.metrics.export_tasks);
@@ -267,7 +285,7 @@ impl Services {
             let is_small = rows.is_some_and(|rows| rows <= read_ahead::WORTH_ROWS);
             let chunks = sender.clone();
             let chunks = if is_small { Chunks::Body(chunks) } else { Chunks::of(&mut pipe, chunks, &cpu, &turns) };
-            let outcome = tokio::time::timeout_at(until.at, run(batches, &mut pipe, chunks, rows, &counted)).await;
+            let outcome = tokio::time::timeout_at(until.at, run(parts, &mut pipe, chunks, rows, &counted)).await;
             let failed = match outcome {
                 Ok(Ok(())) => {
                     if !sender.is_closed() {

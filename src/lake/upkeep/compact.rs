@@ -111,7 +111,7 @@ async fn write(
         .merging()
         .begin(layout, move || merge(&files, &schema, &tmp, &mut |batch| Ok(sender.blocking_send(batch).is_ok())))?;
     let _writing = folder.writing();
-    let mut writer = folder.rewriter(layout);
+    let mut writer = folder.rewriter(layout, inputs.iter().map(|file| file.rows).sum());
     let mut failure = None;
     let mut decoded_bytes = 0;
     while let Some(batch) = batches.recv().await {

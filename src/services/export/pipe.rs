@@ -12,7 +12,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::{Batches, ExportError};
+use super::{ExportError, Part, Parts};
 use crate::formats::BatchEncoder;
 use crate::formats::compress::Compressor;
 use crate::formats::output::ExportForm;
@@ -20,7 +20,7 @@ use crate::lake::error::LakeError;
 use crate::query::cpu::CpuHandle;
 
 /// Size of a chunk of the body before compression, in bytes.
-const CHUNK_BYTES: usize = 512 * 1024;
+const CHUNK_BYTES: usize = 256 * 1024;
 
 /// Size of the first chunk, in bytes: small, so that the first row is on its way early.
 const FIRST_CHUNK_BYTES: usize = 16 * 1024;
@@ -214,7 +214,7 @@ impl Chunks {
 /// Turns batch after batch into chunks until the end, or until nobody listens. A failure leaves out the end
 /// marks of format and compression.
 pub(super) async fn run(
-    mut batches: Batches,
+    mut parts: Parts,
     pipe: &mut Pipe,
     chunks: Chunks,
     promised: Option<u64>,
@@ -223,9 +223,9 @@ pub(super) async fn run(
     let mut first = true;
     pipe.encoder.begin(&mut pipe.encoded)?;
     loop {
-        let mut next = batches.next().now_or_never();
+        let mut next = parts.next().now_or_never();
         if next.is_none() && pipe.is_behind() {
-            next = tokio::time::timeout(FLUSH_AFTER, batches.next()).await.ok();
+            next = tokio::time::timeout(FLUSH_AFTER, parts.next()).await.ok();
             // Rows that are encoded need not wait for those that are not.
             if next.is_none() && chunks.send(pipe.chunk(true)?, true).await.is_err() {
                 return Ok(());
@@ -233,9 +233,25 @@ pub(super) async fn run(
         }
         let next = match next {
             Some(next) => next,
-            None => batches.next().await,
+            None => parts.next().await,
         };
-        let Some(batch) = next.transpose()? else { break };
+        let batch = match next.transpose()? {
+            None => break,
+            Some(Part::Rows(batch)) => batch,
+            Some(Part::Text { bytes, rows }) => {
+                // What was encoded here comes before it.
+                if !pipe.encoded.is_empty() && chunks.send(pipe.chunk(first)?, first).await.is_err() {
+                    return Ok(());
+                }
+                pipe.encoded = bytes;
+                if chunks.send(pipe.chunk(false)?, false).await.is_err() {
+                    return Ok(());
+                }
+                first = false;
+                rows_written.fetch_add(rows as u64, Ordering::AcqRel);
+                continue;
+            }
+        };
         let mut row = 0;
         while row < batch.num_rows() {
             let limit = if first { FIRST_CHUNK_BYTES } else { CHUNK_BYTES };
@@ -300,7 +316,14 @@ mod tests {
         let (sender, receiver) = mpsc::channel(1);
         let task = tokio::spawn(async move {
             let mut pipe = Pipe::new(ExportForm { format, compression })?;
-            run(Box::pin(batches), &mut pipe, Chunks::Body(sender), None, &AtomicU64::new(0)).await
+            run(
+                Box::pin(batches.map(|batch| batch.map(Part::Rows))),
+                &mut pipe,
+                Chunks::Body(sender),
+                None,
+                &AtomicU64::new(0),
+            )
+            .await
         });
         (task, receiver)
     }
@@ -317,7 +340,9 @@ mod tests {
             let turns = Arc::new(Semaphore::new(1));
             let chunks = Chunks::of(&mut pipe, sender.clone(), &cpu.handle(), &turns);
             assert!(matches!(chunks, Chunks::Compressing(_)) && turns.available_permits() == 0);
-            let outcome = run(Box::pin(batches), &mut pipe, chunks, None, &AtomicU64::new(0)).await;
+            let outcome =
+                run(Box::pin(batches.map(|batch| batch.map(Part::Rows))), &mut pipe, chunks, None, &AtomicU64::new(0))
+                    .await;
             drop(turns.acquire().await.unwrap());
             outcome
         });
