@@ -276,7 +276,8 @@ impl Services {
         let (counted, completed) = (Arc::clone(&rows_written), Arc::clone(&complete));
         let failure = Arc::<OnceLock<Arc<ExportError>>>::default();
         let its_failure = Arc::clone(&failure);
-        let (cpu, turns) = (self.cpu.clone(), Arc::clone(&self.read_ahead_turns));
+        let (cpu, ahead, turns) =
+            (self.cpu.clone(), Arc::clone(&self.read_ahead_turns), Arc::clone(&self.encoding_turns));
         let task = self.cpu.spawn(async move {
             let _held = (held, task_running);
             // Owned by this task, so that its end, however it comes, is the end of the chunks.
@@ -284,8 +285,9 @@ impl Services {
             let mut end = Ending { end: Some(end), rows: Arc::clone(&counted), bytes: pipe.bytes() };
             let is_small = rows.is_some_and(|rows| rows <= read_ahead::WORTH_ROWS);
             let chunks = sender.clone();
-            let chunks = if is_small { Chunks::Body(chunks) } else { Chunks::of(&mut pipe, chunks, &cpu, &turns) };
-            let outcome = tokio::time::timeout_at(until.at, run(parts, &mut pipe, chunks, rows, &counted)).await;
+            let chunks = if is_small { Chunks::Body(chunks) } else { Chunks::of(&mut pipe, chunks, &cpu, &ahead) };
+            let outcome =
+                tokio::time::timeout_at(until.at, run(parts, &mut pipe, chunks, rows, &counted, &turns)).await;
             let failed = match outcome {
                 Ok(Ok(())) => {
                     if !sender.is_closed() {

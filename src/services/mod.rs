@@ -86,7 +86,9 @@ pub struct Services {
     /// Writes that nobody waits for but the end of the process.
     background: TaskTracker,
     export_permits: Arc<Semaphore>,
-    // Exports that read their file ahead.
+    // Exports that decode and encode at the same time.
+    encoding_turns: Arc<Semaphore>,
+    // Exports that read their file ahead, or compress beside.
     read_ahead_turns: Arc<Semaphore>,
     sql_gates: sql::Gates,
     ingest_permits: Semaphore,
@@ -163,6 +165,7 @@ impl Services {
             seen: Arc::new(SeenIndexes::new(dir.lake())),
             indexes_in_use: SingleFlight::default(),
             export_permits: Arc::new(Semaphore::new(settings.max_exports)),
+            encoding_turns: Arc::new(Semaphore::new(4 * cpu_cores)),
             read_ahead_turns: Arc::new(Semaphore::new(cpu_cores)),
             sql_gates: sql::Gates::new(&settings.sql),
             ingest_permits: Semaphore::new(settings.max_ingests),

@@ -1,6 +1,7 @@
 //! The stages of an export: encode, compress, send; one loop.
 
 use std::io;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -8,7 +9,7 @@ use std::time::Duration;
 use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
 use futures::{FutureExt, StreamExt};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Semaphore, SemaphorePermit, mpsc};
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -27,6 +28,9 @@ const FIRST_CHUNK_BYTES: usize = 16 * 1024;
 
 /// Encoded rows wait this long for more before they leave in a smaller chunk, which costs compression a flush.
 const FLUSH_AFTER: Duration = Duration::from_millis(2);
+
+/// Who waits longer than this gives away its turn.
+const LONG: Duration = Duration::from_millis(20);
 
 /// From rows to the bytes of an answer: the encoder, then the compressor where there is one.
 pub(in crate::services) struct Pipe {
@@ -187,14 +191,16 @@ impl Chunks {
         Self::Compressing(Compressing { pieces, done, _stop: stop.drop_guard() })
     }
 
-    async fn send(&self, chunk: Bytes, flush: bool) -> Result<(), ReaderGone> {
+    async fn send(&self, chunk: Bytes, flush: bool, turn: &mut Turn<'_>) -> Result<(), ReaderGone> {
         match self {
-            Self::Body(_) if chunk.is_empty() => Ok(()),
-            Self::Body(body) => body.send(chunk).await.map_err(|_| ReaderGone),
+            Self::Body(_) if chunk.is_empty() => {}
+            Self::Body(body) => turn.unless_long(body.reserve()).await.map_err(|_| ReaderGone)?.send(chunk),
             Self::Compressing(Compressing { pieces, .. }) => {
-                pieces.send(Piece::More { plain: chunk, flush }).await.map_err(|_| ReaderGone)
+                let place = turn.unless_long(pieces.reserve()).await.map_err(|_| ReaderGone)?;
+                place.send(Piece::More { plain: chunk, flush });
             }
         }
+        Ok(())
     }
 
     /// Sends the last chunk and waits until everything is on its way to the body.
@@ -211,6 +217,32 @@ impl Chunks {
     }
 }
 
+/// The turn of an export to decode and encode: a few at a time, in the order in which they came, need little memory, and
+/// each is done sooner. It is given away while the export waits long, so that nobody waits for a reader who sleeps.
+pub(super) struct Turn<'a> {
+    turns: &'a Semaphore,
+    held: Option<SemaphorePermit<'a>>,
+}
+
+impl<'a> Turn<'a> {
+    async fn next_of(turns: &'a Semaphore) -> Self {
+        // Closed never.
+        Self { turns, held: turns.acquire().await.ok() }
+    }
+
+    /// Waits; when it takes long, without the turn, and then for the next one.
+    async fn unless_long<F: Future>(&mut self, wait: F) -> F::Output {
+        let mut wait = pin!(wait);
+        if let Ok(output) = tokio::time::timeout(LONG, &mut wait).await {
+            return output;
+        }
+        self.held = None;
+        let output = wait.await;
+        self.held = self.turns.acquire().await.ok();
+        output
+    }
+}
+
 /// Turns batch after batch into chunks until the end, or until nobody listens. A failure leaves out the end
 /// marks of format and compression.
 pub(super) async fn run(
@@ -219,7 +251,9 @@ pub(super) async fn run(
     chunks: Chunks,
     promised: Option<u64>,
     rows_written: &AtomicU64,
+    turns: &Semaphore,
 ) -> Result<(), ExportError> {
+    let mut turn = Turn::next_of(turns).await;
     let mut first = true;
     pipe.encoder.begin(&mut pipe.encoded)?;
     loop {
@@ -227,24 +261,24 @@ pub(super) async fn run(
         if next.is_none() && pipe.is_behind() {
             next = tokio::time::timeout(FLUSH_AFTER, parts.next()).await.ok();
             // Rows that are encoded need not wait for those that are not.
-            if next.is_none() && chunks.send(pipe.chunk(true)?, true).await.is_err() {
+            if next.is_none() && chunks.send(pipe.chunk(true)?, true, &mut turn).await.is_err() {
                 return Ok(());
             }
         }
         let next = match next {
             Some(next) => next,
-            None => parts.next().await,
+            None => turn.unless_long(parts.next()).await,
         };
         let batch = match next.transpose()? {
             None => break,
             Some(Part::Rows(batch)) => batch,
             Some(Part::Text { bytes, rows }) => {
                 // What was encoded here comes before it.
-                if !pipe.encoded.is_empty() && chunks.send(pipe.chunk(first)?, first).await.is_err() {
+                if !pipe.encoded.is_empty() && chunks.send(pipe.chunk(first)?, first, &mut turn).await.is_err() {
                     return Ok(());
                 }
                 pipe.encoded = bytes;
-                if chunks.send(pipe.chunk(false)?, false).await.is_err() {
+                if chunks.send(pipe.chunk(false)?, false, &mut turn).await.is_err() {
                     return Ok(());
                 }
                 first = false;
@@ -257,7 +291,7 @@ pub(super) async fn run(
             let limit = if first { FIRST_CHUNK_BYTES } else { CHUNK_BYTES };
             row = pipe.encoder.encode(&batch, row, &mut pipe.encoded, limit)?;
             if pipe.encoded.len() >= limit {
-                if chunks.send(pipe.chunk(first)?, first).await.is_err() {
+                if chunks.send(pipe.chunk(first)?, first, &mut turn).await.is_err() {
                     return Ok(());
                 }
                 first = false;
@@ -270,6 +304,7 @@ pub(super) async fn run(
         let found = format!("the evidence file holds {written} rows where {promised} are recorded");
         return Err(LakeError::Inconsistent(found).into());
     }
+    drop(turn);
     chunks.finish(pipe.finish()?).await
 }
 
@@ -316,14 +351,8 @@ mod tests {
         let (sender, receiver) = mpsc::channel(1);
         let task = tokio::spawn(async move {
             let mut pipe = Pipe::new(ExportForm { format, compression })?;
-            run(
-                Box::pin(batches.map(|batch| batch.map(Part::Rows))),
-                &mut pipe,
-                Chunks::Body(sender),
-                None,
-                &AtomicU64::new(0),
-            )
-            .await
+            let parts = Box::pin(batches.map(|batch| batch.map(Part::Rows)));
+            run(parts, &mut pipe, Chunks::Body(sender), None, &AtomicU64::new(0), &Semaphore::new(1)).await
         });
         (task, receiver)
     }
@@ -340,9 +369,8 @@ mod tests {
             let turns = Arc::new(Semaphore::new(1));
             let chunks = Chunks::of(&mut pipe, sender.clone(), &cpu.handle(), &turns);
             assert!(matches!(chunks, Chunks::Compressing(_)) && turns.available_permits() == 0);
-            let outcome =
-                run(Box::pin(batches.map(|batch| batch.map(Part::Rows))), &mut pipe, chunks, None, &AtomicU64::new(0))
-                    .await;
+            let parts = Box::pin(batches.map(|batch| batch.map(Part::Rows)));
+            let outcome = run(parts, &mut pipe, chunks, None, &AtomicU64::new(0), &Semaphore::new(1)).await;
             drop(turns.acquire().await.unwrap());
             outcome
         });
@@ -427,6 +455,29 @@ mod tests {
             assert!(task.await.unwrap().is_ok());
             assert!(inflated(compression, &bytes).1);
         }
+    }
+
+    #[tokio::test]
+    async fn a_reader_that_sleeps_gives_its_turn_away() {
+        let turns = Arc::new(Semaphore::new(1));
+        let start = |rows: i64| {
+            let (sender, receiver) = mpsc::channel(1);
+            let turns = Arc::clone(&turns);
+            let task = tokio::spawn(async move {
+                let mut pipe = Pipe::new(ExportForm { format: CSV, compression: None })?;
+                let parts = Box::pin(stream::iter([Ok(Part::Rows(batch(rows)))]));
+                run(parts, &mut pipe, Chunks::Body(sender), None, &AtomicU64::new(0), &turns).await
+            });
+            (task, receiver)
+        };
+        let (sleeping, mut slow) = start(20_000);
+        let first = slow.recv().await.unwrap();
+        let (task, mut chunks) = start(10);
+        assert_eq!(rest(&mut chunks).await.split(|byte| *byte == b'\n').count(), 12);
+        assert!(task.await.unwrap().is_ok() && !sleeping.is_finished());
+        let bytes = [first.to_vec(), rest(&mut slow).await].concat();
+        assert_eq!(bytes.split(|byte| *byte == b'\n').count(), 20_002);
+        assert!(sleeping.await.unwrap().is_ok() && turns.available_permits() == 1);
     }
 
     #[tokio::test]
