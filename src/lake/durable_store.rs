@@ -48,6 +48,15 @@ pub trait Syncer: Debug + Send + Sync + 'static {
     /// As [`Syncer::sync_file`].
     fn sync_folder(&self, path: &std::path::Path) -> io::Result<()>;
 
+    /// Names of the files in a folder, where they can be had without asking the store to describe each of them; none
+    /// where only the store knows. A folder that is not there has none.
+    ///
+    /// # Errors
+    /// The operating system's.
+    fn file_names(&self, _folder: &std::path::Path) -> io::Result<Option<Vec<String>>> {
+        Ok(None)
+    }
+
     /// Makes a folder with its missing ancestors and takes everybody else's access from a file: modes 0700
     /// and 0600. Neither is durable yet.
     ///
@@ -70,6 +79,24 @@ impl Syncer for FsSyncer {
 
     fn sync_folder(&self, path: &std::path::Path) -> io::Result<()> {
         std::fs::File::open(path)?.sync_all()
+    }
+
+    fn file_names(&self, folder: &std::path::Path) -> io::Result<Option<Vec<String>>> {
+        let entries = match std::fs::read_dir(folder) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Some(Vec::new())),
+            Err(error) => return Err(error),
+        };
+        let mut names = Vec::new();
+        for entry in entries {
+            let entry = entry?;
+            let Ok(name) = entry.file_name().into_string() else { return Ok(None) };
+            if !is_plain(&name) || !entry.file_type()?.is_file() {
+                return Ok(None);
+            }
+            names.push(name);
+        }
+        Ok(Some(names))
     }
 }
 
@@ -186,28 +213,18 @@ impl DurableStore {
             return Ok(None);
         }
         let (local, last) = (self.local_path(folder), last.to_owned());
-        let read = move || -> io::Result<Option<Vec<String>>> {
-            let entries = match std::fs::read_dir(local) {
-                Ok(entries) => entries,
-                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Some(Vec::new())),
-                Err(error) => return Err(error),
-            };
-            let mut names = Vec::new();
-            for entry in entries {
-                let entry = entry?;
-                let Ok(name) = entry.file_name().into_string() else { return Ok(None) };
-                if !is_plain(&name) || !entry.file_type()?.is_file() {
-                    return Ok(None);
-                }
-                if name > last {
-                    names.push(name);
-                }
+        let syncer = Arc::clone(&self.syncer);
+        let read = move || {
+            let mut names = syncer.file_names(&local)?;
+            if let Some(names) = &mut names {
+                names.retain(|name| *name > last);
+                names.sort_unstable();
             }
-            names.sort_unstable();
-            Ok(Some(names))
+            Ok(names)
         };
         let names = tokio::task::spawn_blocking(read).await.map_err(|source| Error::JoinError { source })?;
-        let names = names.map_err(|source| Error::Generic { store: STORE, source: Box::new(source) })?;
+        let names: Option<Vec<String>> =
+            names.map_err(|source: io::Error| Error::Generic { store: STORE, source: Box::new(source) })?;
         Ok(names.map(|names| names.into_iter().map(|name| folder.clone().join(name)).collect()))
     }
 
@@ -473,7 +490,8 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_behind_a_name_is_listed_as_the_inner_store_does() {
-        let (_dir, store, _) = store(false);
+        let (dir, store, _) = store(false);
+        let store = DurableStore::new(store.inner, dir.path().to_owned(), Arc::new(FsSyncer));
         for name in [
             "log/1.json",
             "log/2.json",
@@ -491,7 +509,7 @@ mod tests {
             (store.list_with_offset(Some(&folder), &offset), store.inner.list_with_offset(Some(&folder), &offset))
         };
         for (folder, offset, wanted) in [
-            ("log", "log/2", 4),
+            ("log", "log/2", 3),
             ("log", "log/2.json", 1),
             ("log", "log/9", 0),
             ("log", "log/0", 5),
