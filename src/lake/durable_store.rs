@@ -48,12 +48,12 @@ pub trait Syncer: Debug + Send + Sync + 'static {
     /// As [`Syncer::sync_file`].
     fn sync_folder(&self, path: &std::path::Path) -> io::Result<()>;
 
-    /// Names of the files in a folder, where they can be had without asking the store to describe each of them; none
-    /// where only the store knows. A folder that is not there has none.
+    /// Names of the files in a folder that come after another name, where they can be had without asking the store to
+    /// describe each file of the folder; none where only the store knows. A folder that is not there has none.
     ///
     /// # Errors
     /// The operating system's.
-    fn file_names(&self, _folder: &std::path::Path) -> io::Result<Option<Vec<String>>> {
+    fn file_names(&self, _folder: &std::path::Path, _after: &str) -> io::Result<Option<Vec<String>>> {
         Ok(None)
     }
 
@@ -81,7 +81,7 @@ impl Syncer for FsSyncer {
         std::fs::File::open(path)?.sync_all()
     }
 
-    fn file_names(&self, folder: &std::path::Path) -> io::Result<Option<Vec<String>>> {
+    fn file_names(&self, folder: &std::path::Path, after: &str) -> io::Result<Option<Vec<String>>> {
         let entries = match std::fs::read_dir(folder) {
             Ok(entries) => entries,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Some(Vec::new())),
@@ -90,11 +90,14 @@ impl Syncer for FsSyncer {
         let mut names = Vec::new();
         for entry in entries {
             let entry = entry?;
-            let Ok(name) = entry.file_name().into_string() else { return Ok(None) };
-            if !is_plain(&name) || !entry.file_type()?.is_file() {
+            let name = entry.file_name();
+            let Some(name) = name.to_str().filter(|name| is_plain(name)) else { return Ok(None) };
+            if !entry.file_type()?.is_file() {
                 return Ok(None);
             }
-            names.push(name);
+            if name > after {
+                names.push(name.to_owned());
+            }
         }
         Ok(Some(names))
     }
@@ -215,11 +218,8 @@ impl DurableStore {
         let (local, last) = (self.local_path(folder), last.to_owned());
         let syncer = Arc::clone(&self.syncer);
         let read = move || {
-            let mut names = syncer.file_names(&local)?;
-            if let Some(names) = &mut names {
-                names.retain(|name| *name > last);
-                names.sort_unstable();
-            }
+            let mut names = syncer.file_names(&local, &last)?;
+            names.iter_mut().for_each(|names| names.sort_unstable());
             Ok(names)
         };
         let names = tokio::task::spawn_blocking(read).await.map_err(|source| Error::JoinError { source })?;
