@@ -219,7 +219,9 @@ impl DurableStore {
         let syncer = Arc::clone(&self.syncer);
         let read = move || {
             let mut names = syncer.file_names(&local, &last)?;
-            names.iter_mut().for_each(|names| names.sort_unstable());
+            if let Some(names) = &mut names {
+                names.sort_unstable();
+            }
             Ok(names)
         };
         let names = tokio::task::spawn_blocking(read).await.map_err(|source| Error::JoinError { source })?;

@@ -12,7 +12,7 @@ use std::sync::{Mutex, PoisonError};
 use bytes::buf::Reader;
 use bytes::{Buf, Bytes};
 use parquet::errors::{ParquetError, Result};
-use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
+use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData, RowGroupMetaData};
 use parquet::file::reader::{ChunkReader, Length};
 
 /// A file whose row groups are read one after the other. Memory: the encoded bytes of one row group.
@@ -71,7 +71,7 @@ impl GroupReader {
 
 /// From the first byte of a row group to its last.
 fn place(group: &RowGroupMetaData) -> Option<Range<u64>> {
-    let columns = || group.columns().iter().map(|column| column.byte_range());
+    let columns = || group.columns().iter().map(ColumnChunkMetaData::byte_range);
     let start = columns().map(|(start, _)| start).min()?;
     let end = columns().filter_map(|(start, len)| start.checked_add(len)).max()?;
     (start < end).then_some(start..end)

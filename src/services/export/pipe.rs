@@ -177,7 +177,9 @@ impl Chunks {
                 }
                 let compressed = compressor.take();
                 if !compressed.is_empty() {
-                    let sent = runtime.block_on(stopped.run_until_cancelled(body.send(compressed.into())));
+                    let sending = stopped.run_until_cancelled(body.send(compressed.into()));
+                    #[expect(clippy::disallowed_methods, reason = "a thread that may wait, outside of every task")]
+                    let sent = runtime.block_on(sending);
                     if !matches!(sent, Some(Ok(()))) {
                         break;
                     }
