@@ -218,9 +218,11 @@ impl Writer {
             let kept = jobs[next].run(&mut transaction).await;
             next += 1;
             let full = jobs.len() >= self.limits.jobs || began.elapsed() >= self.limits.time;
-            // Empty, or closed and drained: waiting for more would only add latency.
-            let more = if full { None } else { self.queue.try_recv().ok() };
-            let boundary = match (kept, more.is_some()) {
+            // Empty, or closed and drained: waiting for more would only add latency. It joins the group at once, so that it
+            // is told of the group's failure too.
+            jobs.extend(if full { None } else { self.queue.try_recv().ok() });
+            let more = next < jobs.len();
+            let boundary = match (kept, more) {
                 (true, true) => KEEP_AND_NEXT,
                 (false, true) => UNDO_AND_NEXT,
                 // COMMIT keeps what is in an open savepoint.
@@ -228,9 +230,8 @@ impl Writer {
                 (false, false) => UNDO,
             };
             sqlx::query(boundary).execute(&mut *transaction).await?;
-            match more {
-                Some(job) => jobs.push(job),
-                None => break,
+            if !more {
+                break;
             }
         }
         transaction.commit().await
