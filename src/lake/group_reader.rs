@@ -49,7 +49,7 @@ impl GroupReader {
     }
 
     /// The bytes from `start` to the end of its row group, or of the file when it is in none.
-    fn from(&self, start: u64) -> Result<Bytes> {
+    fn rest_from(&self, start: u64) -> Result<Bytes> {
         let place = self.groups.partition_point(|group| group.start <= start);
         let group = place.checked_sub(1).and_then(|place| self.groups.get(place)).filter(|group| start < group.end);
         let Some(group) = group else { return self.read(start..self.len) };
@@ -87,11 +87,11 @@ impl ChunkReader for GroupReader {
     type T = Reader<Bytes>;
 
     fn get_read(&self, start: u64) -> Result<Self::T> {
-        Ok(self.from(start)?.reader())
+        Ok(self.rest_from(start)?.reader())
     }
 
     fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes> {
-        let bytes = self.from(start)?;
+        let bytes = self.rest_from(start)?;
         if bytes.len() >= length {
             return Ok(bytes.slice(..length));
         }

@@ -198,7 +198,6 @@ mod tests {
     use std::io::Write;
 
     use futures::TryStreamExt;
-
     use indicatif::MultiProgress;
 
     use super::*;

@@ -1,7 +1,8 @@
 //! The stages of an export: encode, compress, send; one loop.
 
-use std::io;
-use std::pin::pin;
+mod chunks;
+mod turn;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -9,16 +10,15 @@ use std::time::Duration;
 use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
 use futures::{FutureExt, StreamExt};
-use tokio::sync::{Semaphore, SemaphorePermit, mpsc};
-use tokio::task::JoinHandle;
-use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio::sync::Semaphore;
 
+pub(super) use self::chunks::Chunks;
+use self::turn::Turn;
 use super::{ExportError, Part, Parts};
 use crate::formats::BatchEncoder;
 use crate::formats::compress::Compressor;
 use crate::formats::output::ExportForm;
 use crate::lake::error::LakeError;
-use crate::query::cpu::CpuHandle;
 
 /// Size of a chunk of the body before compression, in bytes.
 const CHUNK_BYTES: usize = 256 * 1024;
@@ -28,9 +28,6 @@ const FIRST_CHUNK_BYTES: usize = 16 * 1024;
 
 /// Encoded rows wait this long for more before they leave in a smaller chunk, which costs compression a flush.
 const FLUSH_AFTER: Duration = Duration::from_millis(2);
-
-/// Who waits longer than this gives away its turn.
-const LONG: Duration = Duration::from_millis(20);
 
 /// From rows to the bytes of an answer: the encoder, then the compressor where there is one.
 pub(in crate::services) struct Pipe {
@@ -117,134 +114,6 @@ impl Pipe {
     }
 }
 
-/// Nobody reads the body any more.
-struct ReaderGone;
-
-/// Where chunks go.
-pub(super) enum Chunks {
-    /// To the body.
-    Body(mpsc::Sender<Bytes>),
-    /// To a thread that compresses them and sends them on.
-    Compressing(Compressing),
-}
-
-/// A thread that compresses while the next rows are encoded. It ends with its chunks.
-pub(super) struct Compressing {
-    pieces: mpsc::Sender<Piece>,
-    done: JoinHandle<io::Result<()>>,
-    /// The thread may wait for a reader that sleeps.
-    _stop: DropGuard,
-}
-
-/// A chunk to be compressed.
-enum Piece {
-    More {
-        plain: Bytes,
-        /// It is to be readable at once.
-        flush: bool,
-    },
-    /// The answer is whole. Without it the compressed bytes get no end.
-    Last(Bytes),
-}
-
-impl Chunks {
-    /// Where the chunks of this pipe go: compressed on a thread of its own while one of `turns` is free.
-    pub(super) fn of(pipe: &mut Pipe, body: mpsc::Sender<Bytes>, cpu: &CpuHandle, turns: &Arc<Semaphore>) -> Self {
-        if pipe.compressor.is_none() {
-            return Self::Body(body);
-        }
-        let Ok(turn) = Arc::clone(turns).try_acquire_owned() else { return Self::Body(body) };
-        let Some(mut compressor) = pipe.compressor.take() else { return Self::Body(body) };
-        pipe.compresses_elsewhere = true;
-        let (pieces, mut waiting) = mpsc::channel(1);
-        let (stop, runtime) = (CancellationToken::new(), cpu.tokio());
-        let stopped = stop.clone();
-        let done = cpu.spawn_blocking(move || {
-            let _turn = turn;
-            while let Some(piece) = waiting.blocking_recv() {
-                let is_last = matches!(piece, Piece::Last(_));
-                match piece {
-                    Piece::More { plain, flush } => {
-                        compressor.write(&plain)?;
-                        if flush {
-                            compressor.flush()?;
-                        }
-                    }
-                    Piece::Last(plain) => {
-                        compressor.write(&plain)?;
-                        compressor.finish()?;
-                    }
-                }
-                let compressed = compressor.take();
-                if !compressed.is_empty() {
-                    let sending = stopped.run_until_cancelled(body.send(compressed.into()));
-                    #[expect(clippy::disallowed_methods, reason = "a thread that may wait, outside of every task")]
-                    let sent = runtime.block_on(sending);
-                    if !matches!(sent, Some(Ok(()))) {
-                        break;
-                    }
-                }
-                if is_last {
-                    break;
-                }
-            }
-            Ok(())
-        });
-        Self::Compressing(Compressing { pieces, done, _stop: stop.drop_guard() })
-    }
-
-    async fn send(&self, chunk: Bytes, flush: bool, turn: &mut Turn<'_>) -> Result<(), ReaderGone> {
-        match self {
-            Self::Body(_) if chunk.is_empty() => {}
-            Self::Body(body) => turn.unless_long(body.reserve()).await.map_err(|_| ReaderGone)?.send(chunk),
-            Self::Compressing(Compressing { pieces, .. }) => {
-                let place = turn.unless_long(pieces.reserve()).await.map_err(|_| ReaderGone)?;
-                place.send(Piece::More { plain: chunk, flush });
-            }
-        }
-        Ok(())
-    }
-
-    /// Sends the last chunk and waits until everything is on its way to the body.
-    async fn finish(self, chunk: Bytes) -> Result<(), ExportError> {
-        match self {
-            // Nobody may listen any more: nothing is left to do.
-            Self::Body(body) => drop(if chunk.is_empty() { Ok(()) } else { body.send(chunk).await }),
-            Self::Compressing(Compressing { pieces, done, _stop }) => {
-                drop(pieces.send(Piece::Last(chunk)).await);
-                done.await.map_err(LakeError::Task)?.map_err(ExportError::Compress)?;
-            }
-        }
-        Ok(())
-    }
-}
-
-/// The turn of an export to decode and encode: a few at a time, in the order in which they came, need little memory, and
-/// each is done sooner. It is given away while the export waits long, so that nobody waits for a reader who sleeps.
-pub(super) struct Turn<'a> {
-    turns: &'a Semaphore,
-    held: Option<SemaphorePermit<'a>>,
-}
-
-impl<'a> Turn<'a> {
-    async fn next_of(turns: &'a Semaphore) -> Self {
-        // Closed never.
-        Self { turns, held: turns.acquire().await.ok() }
-    }
-
-    /// Waits; when it takes long, without the turn, and then for the next one.
-    async fn unless_long<F: Future>(&mut self, wait: F) -> F::Output {
-        let mut wait = pin!(wait);
-        if let Ok(output) = tokio::time::timeout(LONG, &mut wait).await {
-            return output;
-        }
-        self.held = None;
-        let output = wait.await;
-        self.held = self.turns.acquire().await.ok();
-        output
-    }
-}
-
 /// Turns batch after batch into chunks until the end, or until nobody listens. A failure leaves out the end
 /// marks of format and compression.
 pub(super) async fn run(
@@ -316,6 +185,8 @@ mod tests {
 
     use arrow::array::RecordBatch;
     use futures::{Stream, stream};
+    use tokio::sync::mpsc;
+    use tokio::task::JoinHandle;
 
     use super::*;
     use crate::formats::output::{Compression, ExportFormat};

@@ -1,6 +1,5 @@
 //! What the machine has, for defaults.
 
-use std::path::Path;
 use std::sync::LazyLock;
 
 /// Memory that this process may use, in bytes: that of the machine, or of its control group where that is less. None where
@@ -14,7 +13,7 @@ pub(super) fn memory_bytes() -> Option<u64> {
     *BYTES
 }
 
-fn read(path: impl AsRef<Path>) -> Option<String> {
+fn read(path: &str) -> Option<String> {
     std::fs::read_to_string(path).ok()
 }
 
