@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::io;
+use std::time::Duration;
 
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio_util::task::AbortOnDropHandle;
@@ -9,6 +10,9 @@ use tokio_util::task::AbortOnDropHandle;
 /// Stack of each thread, in bytes (virtual memory). Planning recurses along the expression: on the
 /// usual 2 MiB a chain of a few thousand operators overflows and aborts the process.
 const STACK_BYTES: usize = 64 << 20;
+
+/// How long its threads may take to end before they are left alone.
+const SHUTDOWN: Duration = Duration::from_mins(1);
 
 /// Owner of the CPU runtime; dropping it stops the runtime without waiting.
 #[derive(Debug)]
@@ -55,7 +59,9 @@ impl CpuRuntime {
 impl Drop for CpuRuntime {
     fn drop(&mut self) {
         if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
+            // Its threads are joined, by one that nobody waits for, and not detached: glibc's detach may read a thread's
+            // memory after that has ended, and stacks of this size are given back at once.
+            std::thread::spawn(move || runtime.shutdown_timeout(SHUTDOWN));
         }
     }
 }
