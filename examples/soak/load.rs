@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::json;
 use tokio::task::JoinHandle;
-use tokio::time::MissedTickBehavior;
+use tokio::time::Instant as Tick;
 
 use crate::support::api::Api;
 use crate::support::records::{Seeded, ndjson};
@@ -107,11 +107,14 @@ struct Load {
 impl Load {
     async fn run(self, period: Duration, seed: u64) {
         let mut chance = Seeded::new(seed);
-        let mut ticks = tokio::time::interval(period);
-        // A server that is late gets no burst afterwards.
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut next = Tick::now();
+        let period_us = u64::try_from(period.as_micros()).unwrap();
         for n in 0_u64.. {
-            ticks.tick().await;
+            // A server that is late gets no burst afterwards.
+            tokio::time::sleep_until(next).await;
+            // Half to one and a half times the period. In step with each other, two clients would meet or miss each
+            // other's commits for minutes, and a drift of their phases would look like a change of the server.
+            next = Tick::now() + period / 2 + Duration::from_micros(chance.below(period_us));
             let begun = Instant::now();
             let succeeded = self.once(&mut chance, seed, n).await.unwrap_or_else(|error| {
                 eprintln!("{}: {error}", self.operation.name());

@@ -14,6 +14,9 @@ use crate::domain::tenant::TenantKey;
 /// each, so with [`SMALL_FILES`](super::upkeep::plan::SMALL_FILES) left it stays within 32.
 pub const MERGE_AFTER: u32 = 8;
 
+/// Appends after which the log of a table is tidied, whatever else is due.
+pub const TIDY_AFTER: u32 = 1_000;
+
 /// Why bytes of data files were written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WrittenBy {
@@ -48,6 +51,8 @@ pub struct Feed {
 struct Touched {
     /// Appends since the table was last taken for merging.
     appends: HashMap<TenantKey, u32>,
+    /// Appends since the table was last taken for tidying its log.
+    logged: HashMap<TenantKey, u32>,
     /// Tables touched since they were last taken for planning.
     fresh: HashSet<TenantKey>,
 }
@@ -57,15 +62,19 @@ impl Feed {
         self.touched.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A table was opened: nobody knows how many small files it has, so its next append counts as enough.
+    /// A table was opened: nobody knows how many small files it has and how long its log is, so its next append counts
+    /// as enough.
     pub(super) fn opened(&self, tenant: TenantKey) {
-        self.touched().appends.insert(tenant, MERGE_AFTER - 1);
+        let mut touched = self.touched();
+        touched.appends.insert(tenant, MERGE_AFTER - 1);
+        touched.logged.insert(tenant, TIDY_AFTER - 1);
     }
 
     /// A table is gone.
     pub(super) fn dropped(&self, tenant: TenantKey) {
         let mut touched = self.touched();
         touched.appends.remove(&tenant);
+        touched.logged.remove(&tenant);
         touched.fresh.remove(&tenant);
     }
 
@@ -73,8 +82,11 @@ impl Feed {
     pub(super) fn appended(&self, tenant: TenantKey, bytes: u64) {
         self.count(WrittenBy::Ingest, bytes);
         let mut touched = self.touched();
-        let appends = touched.appends.entry(tenant).or_default();
-        *appends = appends.saturating_add(1);
+        let Touched { appends, logged, .. } = &mut *touched;
+        for count in [appends, logged] {
+            let count = count.entry(tenant).or_default();
+            *count = count.saturating_add(1);
+        }
         touched.fresh.insert(tenant);
         drop(touched);
         self.notify.notify_one();
@@ -99,13 +111,23 @@ impl Feed {
 
     /// Tables with [`MERGE_AFTER`] appends since they were last taken here.
     pub fn take_busy(&self) -> Vec<TenantKey> {
-        self.touched().appends.extract_if(|_, appends| *appends >= MERGE_AFTER).map(|(tenant, _)| tenant).collect()
+        take(&mut self.touched().appends, MERGE_AFTER)
+    }
+
+    /// Tables with [`TIDY_AFTER`] appends since they were last taken here.
+    pub fn take_logged(&self) -> Vec<TenantKey> {
+        take(&mut self.touched().logged, TIDY_AFTER)
     }
 
     /// Tables with appends since they were last taken here.
     pub fn take_fresh(&self) -> Vec<TenantKey> {
         self.touched().fresh.drain().collect()
     }
+}
+
+/// Those that have come to this number.
+fn take(counts: &mut HashMap<TenantKey, u32>, enough: u32) -> Vec<TenantKey> {
+    counts.extract_if(|_, count| *count >= enough).map(|(tenant, _)| tenant).collect()
 }
 
 #[cfg(test)]
@@ -127,6 +149,13 @@ mod tests {
         assert!(feed.take_busy().is_empty());
         feed.appended(tenant(), 5);
         assert_eq!((feed.take_busy(), feed.take_busy()), (vec![tenant()], vec![]));
+        assert_eq!(feed.take_logged(), [tenant()], "it was opened");
+        for _ in 1..TIDY_AFTER {
+            feed.appended(tenant(), 0);
+        }
+        assert!(feed.take_logged().is_empty());
+        feed.appended(tenant(), 0);
+        assert_eq!((feed.take_logged(), feed.take_logged()), (vec![tenant()], vec![]));
         assert_eq!(feed.bytes_written(), BytesWritten { ingest: 45, ..BytesWritten::default() });
     }
 

@@ -32,7 +32,7 @@ use crate::domain::tenant::TenantKey;
 pub const QUEUE_BYTES: usize = 64 << 20;
 
 /// Commits of which the gained files are kept in memory; older ones are read from the log again.
-const GAINED_VERSIONS: u64 = 4096;
+pub(super) const GAINED_VERSIONS: u64 = 4096;
 
 /// How long a caller that met a full queue should wait.
 const RETRY_AFTER: Duration = Duration::from_secs(1);

@@ -1,8 +1,9 @@
 //! Upkeep of tenants' lakes: in the background, and by hand.
 //!
-//! Two lanes. Small files are merged as soon as a day has too many, whatever else goes on. Everything else (sorting,
-//! retention, the log, vacuum, old rows) is done when a tenant is *due*, one tenant at a time; the registry
-//! knows when that is, so idle tenants are not opened to find out. Whatever a crash interrupts is done again.
+//! Two lanes. Small files are merged as soon as a day has too many, and long logs tidied, whatever else goes on.
+//! Everything else (sorting, retention, all logs, vacuum, old rows) is done when a tenant is *due*, one tenant at a
+//! time; the registry knows when that is, so idle tenants are not opened to find out. Whatever a crash interrupts is
+//! done again.
 
 mod by_hand;
 mod steps;
@@ -139,8 +140,8 @@ pub enum Visit {
 }
 
 impl Services {
-    /// Merges small files of the tables that have got many appends, and plans a look at all tables that have got
-    /// any. Failures are logged and counted; the next append or the next look tries again.
+    /// Merges small files of the tables that have got many appends, tidies their logs, and plans a look at all tables
+    /// that have got any. Failures are logged and counted; the next append or the next look tries again.
     ///
     /// It goes in rounds: each tenant with too many files gets one merge, the smallest first, and whoever has got
     /// too many meanwhile is in the next round.
@@ -149,6 +150,11 @@ impl Services {
         loop {
             for tenant in self.lake.feed().take_fresh() {
                 if let Err(error) = self.announce(tenant).await {
+                    self.upkeep_failed(tenant, &error);
+                }
+            }
+            for tenant in self.lake.feed().take_logged() {
+                if let Err(error) = self.tidy_long_log(tenant).await {
                     self.upkeep_failed(tenant, &error);
                 }
             }

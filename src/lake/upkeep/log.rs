@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use crate::lake::error::LakeError;
 use crate::lake::layout::ACTIVITIES;
-use crate::lake::table::ActivityTable;
+use crate::lake::table::{ActivityTable, GAINED_VERSIONS};
 
 /// Log entries since the last checkpoint that are worth a new one. The writer makes one every 50; this is for
 /// tables that are written to seldom.
@@ -33,14 +33,23 @@ pub async fn checkpoint_version(table: &ActivityTable) -> Result<Option<u64>, La
     Ok(serde_json::from_reader::<_, Last>(Cursor::new(bytes)).ok().map(|last| last.version))
 }
 
+/// Newest entries of a log that stay for `keep_ms`; those before them go as soon as they are [`SETTLED_MS`] old. Each
+/// commit reads the names in the log's folder, so a table that is written to ten times a second must not collect hours
+/// of them. As many as a table remembers the files of.
+pub const LOG_ENTRIES: u64 = GAINED_VERSIONS;
+
+/// An entry stays for this time at least, in ms (unless `keep_ms` is shorter), for readers that have just read the
+/// names in the folder.
+const SETTLED_MS: i64 = 300_000;
+
 /// Writes a checkpoint when there are enough entries since the last one, then deletes entries that a checkpoint
-/// covers and that are older than `keep_ms`. Returns how many were deleted. Run it on the CPU runtime: writing a
-/// checkpoint does not yield.
+/// covers and that are older than `keep_ms`, or more than `entries` versions behind ([`LOG_ENTRIES`]). Returns how many were deleted. Run it on the
+/// CPU runtime: writing a checkpoint does not yield.
 ///
 /// # Errors
 /// When the log cannot be read or written. It is readable all the same: entries are deleted only behind a
 /// checkpoint.
-pub async fn tidy_log(table: &ActivityTable, keep_ms: i64, now_ms: i64) -> Result<usize, LakeError> {
+pub async fn tidy_log(table: &ActivityTable, keep_ms: i64, entries: u64, now_ms: i64) -> Result<usize, LakeError> {
     let current = table.current();
     let version = current.snapshot()?.version();
     let covered = checkpoint_version(table).await?;
@@ -50,6 +59,12 @@ pub async fn tidy_log(table: &ActivityTable, keep_ms: i64, now_ms: i64) -> Resul
         return Ok(0);
     }
     let log = current.log_store();
-    let before_ms = now_ms.saturating_sub(keep_ms);
-    Ok(deltalake::checkpoints::cleanup_expired_logs_for(version, log.as_ref(), before_ms, None).await?)
+    let delete_before = async |version, before_ms| {
+        deltalake::checkpoints::cleanup_expired_logs_for(version, log.as_ref(), before_ms, None).await
+    };
+    let mut deleted = delete_before(version, now_ms.saturating_sub(keep_ms)).await?;
+    if let Some(version) = version.checked_sub(entries) {
+        deleted += delete_before(version, now_ms.saturating_sub(keep_ms.min(SETTLED_MS))).await?;
+    }
+    Ok(deleted)
 }

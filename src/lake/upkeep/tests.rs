@@ -138,7 +138,7 @@ async fn a_sorted_day_is_one_run_with_bloom_filters_and_stays_known_as_such() {
     for file in 6..20 {
         append(&table, file).await;
     }
-    assert!(tidy_log(&table, KEEP_MS, later()).await.unwrap() > 0);
+    assert!(tidy_log(&table, KEEP_MS, u64::MAX, later()).await.unwrap() > 0);
     drop((table, first));
     let (again, _) = lake(&dir);
     let table = again.table(tenant()).await.unwrap();
@@ -332,6 +332,30 @@ async fn days_are_dropped_when_they_have_expired_and_nothing_else_is() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn entries_far_behind_go_before_their_time_once_they_are_settled() {
+    let dir = tempfile::tempdir().unwrap();
+    let (first, _) = lake(&dir);
+    let table = first.table(tenant()).await.unwrap();
+    let oldest = || {
+        let log = std::fs::read_dir(path_of(dir.path(), "_delta_log")).unwrap();
+        let names = log.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        names.filter(|name| name.ends_with(".json")).min().unwrap()
+    };
+    let in_minutes = |minutes: i64| SystemClock.now_ms() + minutes * 60_000;
+    fill(&table, 20).await;
+    assert_eq!(tidy_log(&table, KEEP_MS, u64::MAX, in_minutes(6)).await.unwrap(), 0, "a checkpoint of version 20");
+    fill(&table, 15).await;
+    assert_eq!(tidy_log(&table, KEEP_MS, 10, in_minutes(4)).await.unwrap(), 0, "they are too young");
+    assert_eq!(tidy_log(&table, KEEP_MS, 20, in_minutes(6)).await.unwrap(), 0, "no checkpoint is 20 versions behind");
+    assert_eq!(tidy_log(&table, KEEP_MS, 10, in_minutes(6)).await.unwrap(), 20);
+    assert_eq!(oldest(), "00000000000000000020.json");
+    append(&table, 35).await;
+    drop((table, first));
+    let (again, _) = lake(&dir);
+    assert_eq!(again.table(tenant()).await.unwrap().last_group(), 36);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_log_is_cleaned_behind_a_checkpoint_only() {
     let dir = tempfile::tempdir().unwrap();
     let (first, _) = lake(&dir);
@@ -341,13 +365,17 @@ async fn the_log_is_cleaned_behind_a_checkpoint_only() {
         log.filter(|entry| entry.as_ref().unwrap().path().extension().is_some_and(|kind| kind == "json")).count()
     };
     fill(&table, 3).await;
-    assert_eq!((tidy_log(&table, KEEP_MS, later()).await.unwrap(), entries()), (0, 4), "too few for a checkpoint");
+    assert_eq!(
+        (tidy_log(&table, KEEP_MS, u64::MAX, later()).await.unwrap(), entries()),
+        (0, 4),
+        "too few for a checkpoint"
+    );
     for file in 3..10 {
         append(&table, file).await;
     }
-    assert_eq!(tidy_log(&table, KEEP_MS, SystemClock.now_ms()).await.unwrap(), 0, "the entries are young");
+    assert_eq!(tidy_log(&table, KEEP_MS, u64::MAX, SystemClock.now_ms()).await.unwrap(), 0, "the entries are young");
     append(&table, 10).await;
-    assert_eq!((tidy_log(&table, KEEP_MS, later()).await.unwrap(), entries()), (10, 2));
+    assert_eq!((tidy_log(&table, KEEP_MS, u64::MAX, later()).await.unwrap(), entries()), (10, 2));
     // The open table goes on though the entries that it was loaded from are gone.
     append(&table, 11).await;
     let last: Vec<_> = live(&table).drain(..2).collect();
@@ -356,7 +384,7 @@ async fn the_log_is_cleaned_behind_a_checkpoint_only() {
     for file in 12..70 {
         append(&table, file).await;
     }
-    assert!(tidy_log(&table, KEEP_MS, later()).await.unwrap() > 0);
+    assert!(tidy_log(&table, KEEP_MS, u64::MAX, later()).await.unwrap() > 0);
     append(&table, 70).await;
     drop((table, first));
     let (again, _) = lake(&dir);

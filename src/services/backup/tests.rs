@@ -76,7 +76,7 @@ async fn a_log_that_is_cleaned_up_meanwhile_is_copied_anew() {
     };
     append(12).await;
     // A checkpoint, and the entries before it too young to go.
-    assert_eq!(tidy_log(&table, i64::MAX / 2, 0).await.unwrap(), 0);
+    assert_eq!(tidy_log(&table, i64::MAX / 2, u64::MAX, 0).await.unwrap(), 0);
     append(12).await;
     let (before, after) = (folder.join("before"), folder.join("after"));
     std::fs::create_dir(&before).unwrap();
@@ -84,7 +84,7 @@ async fn a_log_that_is_cleaned_up_meanwhile_is_copied_anew() {
         let entry = entry.unwrap();
         std::fs::copy(entry.path(), before.join(entry.file_name())).unwrap();
     }
-    assert!(tidy_log(&table, 0, i64::MAX / 2).await.unwrap() > 12);
+    assert!(tidy_log(&table, 0, u64::MAX, i64::MAX / 2).await.unwrap() > 12);
     std::fs::rename(&log, &after).unwrap();
     std::fs::rename(&before, &log).unwrap();
     let tidy = || {

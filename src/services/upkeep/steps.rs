@@ -12,7 +12,7 @@ use crate::lake::error::LakeError;
 use crate::lake::table::ActivityTable;
 use crate::lake::upkeep::compact::{Compacted, compact};
 use crate::lake::upkeep::live::{LiveFile, crowded_days, live_days};
-use crate::lake::upkeep::log::tidy_log;
+use crate::lake::upkeep::log::{LOG_ENTRIES, tidy_log};
 use crate::lake::upkeep::merge::MOST_OPEN;
 use crate::lake::upkeep::plan::{QUIET_MS, Retention, SMALL_FILES, SortPlan, expires_at_ms, next_merge, sort_plan};
 use crate::lake::upkeep::retain::{DroppedDay, drop_day, expired};
@@ -294,9 +294,19 @@ impl Services {
         Ok((files, anomalies))
     }
 
+    /// Tidies the log of a table that has got many appends, unless its turn for everything else comes to that anyway.
+    pub(super) async fn tidy_long_log(&self, tenant: TenantKey) -> Result<(), UpkeepError> {
+        let working = self.upkeep.working.of(tenant);
+        let Ok(_turn) = working.try_lock() else { return Ok(()) };
+        if self.lake.has_table(tenant).await? {
+            self.tidy_log(&self.lake.table(tenant).await?).await?;
+        }
+        Ok(())
+    }
+
     async fn tidy_log(&self, table: &Arc<ActivityTable>) -> Result<usize, UpkeepError> {
         let (table, now_ms, keep_ms) = (Arc::clone(table), self.clock.now_ms(), self.settings.keep_replaced_ms());
-        let tidied = self.cpu.spawn(async move { tidy_log(&table, keep_ms, now_ms).await });
+        let tidied = self.cpu.spawn(async move { tidy_log(&table, keep_ms, LOG_ENTRIES, now_ms).await });
         Ok(tidied.await.map_err(LakeError::from)??)
     }
 
