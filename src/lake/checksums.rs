@@ -8,11 +8,13 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use arrow::array::RecordBatch;
+use arrow::array::{AsArray, RecordBatch};
+use arrow::datatypes::Date32Type;
 use async_trait::async_trait;
 use deltalake::kernel::{Action, Add};
 use deltalake::operations::write::writer::{DeltaWriter, WriterConfig};
 use futures::stream::BoxStream;
+use indexmap::IndexMap;
 use object_store::path::Path;
 use object_store::{
     CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, ObjectStoreExt,
@@ -24,6 +26,7 @@ use sha2::{Digest, Sha256};
 use super::error::LakeError;
 use super::evidence_files::hex;
 use crate::domain::activity::DAY;
+use crate::domain::day::Day;
 
 /// Tag of an added file: SHA-256 of its bytes, hexadecimal.
 pub const SHA256_TAG: &str = "anomalake.sha256";
@@ -84,9 +87,18 @@ impl HashedWriter {
         Self { writer: DeltaWriter::new(Arc::new(store.clone()), config), store }
     }
 
-    /// Writes a batch; order is kept.
+    /// Writes a batch of the lake's schema; order is kept. Made for rows that lie together by day: the library's own way
+    /// of telling days apart copies every row once more.
     pub(super) async fn write(&mut self, batch: &RecordBatch) -> Result<(), LakeError> {
-        Ok(self.writer.write(batch).await?)
+        let days = batch.column(batch.schema_ref().index_of(DAY)?).as_primitive::<Date32Type>();
+        let mut from = 0;
+        for run in days.values().chunk_by(PartialEq::eq) {
+            let day = Day::from_days_since_epoch(run[0]).to_string();
+            let partition = IndexMap::from([(DAY.to_owned(), day.into())]);
+            self.writer.write_partition(batch.slice(from, run.len()), &partition).await?;
+            from += run.len();
+        }
+        Ok(())
     }
 
     /// Ends the files and makes them durable; when one of them fails, deletes them all.

@@ -110,7 +110,7 @@ impl Life {
                     ledger.upkeep_commits += u64::from(matches!(dropped, Ok(Some(_))));
                 }
             }
-            1 => drop(tidy_log(&table, KEEP_MS, later_ms).await),
+            1 => drop(tidy_log(&table, KEEP_MS, 16, later_ms).await),
             _ => {
                 let stored = stored_evidence(&table).await;
                 let named = evidence::all_files(&mut self.registry.read().await.unwrap(), self.tenant).await.unwrap();

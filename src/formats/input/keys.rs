@@ -65,10 +65,24 @@ impl Keys {
             Some(name) if name == key => Some(guess),
             _ => self.look_up(key),
         };
-        let Some(found) = found else {
-            self.pending.push(OTHER);
-            return Key::Unknown;
-        };
+        if let Some(found) = found {
+            return self.found(found);
+        }
+        self.pending.push(OTHER);
+        Key::Unknown
+    }
+
+    /// The column that followed the last key in an earlier record, and its name's length, if the text begins with that
+    /// name and a quote.
+    pub(super) fn expected(&mut self, text: &[u8]) -> Option<(Key, usize)> {
+        let guess = self.followers[self.place];
+        let name = self.names[..SLOT_COUNT].get(guess)?.as_bytes();
+        let len = name.len();
+        let expected = text.get(len) == Some(&b'"') && text.starts_with(name);
+        expected.then(|| (self.found(guess), len))
+    }
+
+    fn found(&mut self, found: usize) -> Key {
         self.followers[self.place] = found;
         self.place = found + 1;
         if found < SLOT_COUNT {
@@ -129,6 +143,20 @@ mod tests {
             }
         }
         assert_eq!(counts(&keys), [("x".to_owned(), 6)]);
+    }
+
+    #[test]
+    fn a_column_is_expected_after_the_key_that_it_followed_before() {
+        let mut keys = Keys::new();
+        for key in ["user", "x\"y", "city"] {
+            keys.find(key);
+        }
+        keys.begin_record();
+        let user = crate::domain::activity::column_index("user").unwrap();
+        assert_eq!(keys.expected(b"use"), None);
+        assert_eq!(keys.expected(b"users\""), None);
+        assert_eq!(keys.expected(b"user\":"), Some((Key::Known(user), 4)));
+        assert_eq!(keys.expected(b"x\"y\":"), None, "an unknown name may hold a quote");
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! Lines of a bounded length.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, ErrorKind, Read};
+
+use memchr::memchr;
 
 use super::error::DecodeError;
 
@@ -13,6 +15,9 @@ const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 #[derive(Debug)]
 pub(super) struct Lines<R> {
     reader: BufReader<R>,
+    /// Bytes of the reader's buffer that are the line given last.
+    given: usize,
+    /// A line that lies in more than one buffer.
     line: Vec<u8>,
     number: u64,
     max_line_bytes: usize,
@@ -20,24 +25,42 @@ pub(super) struct Lines<R> {
 
 impl<R: Read> Lines<R> {
     pub(super) fn new(reader: R, max_line_bytes: usize) -> Self {
-        Self { reader: BufReader::with_capacity(BUFFER_BYTES, reader), line: Vec::new(), number: 0, max_line_bytes }
+        let reader = BufReader::with_capacity(BUFFER_BYTES, reader);
+        Self { reader, given: 0, line: Vec::new(), number: 0, max_line_bytes }
     }
 
     /// The next line and its number from 1, or none at the end.
     pub(super) fn next(&mut self) -> Result<Option<(u64, &[u8])>, DecodeError> {
+        self.reader.consume(std::mem::take(&mut self.given));
         self.line.clear();
-        let most = self.max_line_bytes as u64 + 2;
-        let read = self.reader.by_ref().take(most).read_until(b'\n', &mut self.line).map_err(DecodeError::from)?;
-        if read == 0 {
-            return Ok(None);
-        }
+        let line = if let Some(end) = self.end_in_buffer()? {
+            self.given = end + 1;
+            &self.reader.buffer()[..end]
+        } else {
+            let most = self.max_line_bytes as u64 + 2;
+            let read = self.reader.by_ref().take(most).read_until(b'\n', &mut self.line);
+            if read.map_err(DecodeError::from)? == 0 {
+                return Ok(None);
+            }
+            self.line.strip_suffix(b"\n").unwrap_or(&self.line)
+        };
         self.number += 1;
-        let line = self.line.strip_suffix(b"\n").unwrap_or(&self.line);
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         if line.len() > self.max_line_bytes {
             return Err(DecodeError::RecordTooLarge { line: self.number, limit_bytes: self.max_line_bytes });
         }
         let line = if self.number == 1 { line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line) } else { line };
         Ok(Some((self.number, line)))
+    }
+
+    /// Where the next line ends in the reader's buffer; none when the buffer ends first.
+    fn end_in_buffer(&mut self) -> Result<Option<usize>, DecodeError> {
+        loop {
+            match self.reader.fill_buf() {
+                Ok(buffer) => return Ok(memchr(b'\n', buffer)),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
     }
 }

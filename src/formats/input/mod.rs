@@ -27,6 +27,7 @@ mod ndjson;
 mod panics;
 mod parquet;
 mod persons;
+mod plain_record;
 mod record;
 mod report;
 mod rows;

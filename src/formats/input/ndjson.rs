@@ -7,6 +7,7 @@ use super::error::DecodeError;
 use super::intake::Intake;
 use super::keys::Keys;
 use super::lines::Lines;
+use super::plain_record::read_plain_record;
 use super::record::read_record;
 use super::report::{DecodeReport, Fault};
 use super::rows::Rows;
@@ -54,5 +55,9 @@ fn read_line(line: &[u8], keys: &mut Keys, columns: &mut Columns) -> Result<(), 
     }
     let text = std::str::from_utf8(line)
         .map_err(|error| Fault::of_record(format!("invalid utf-8 after byte {}", error.valid_up_to())))?;
+    if read_plain_record(text, keys, columns).is_some() {
+        return Ok(());
+    }
+    columns.undo_row();
     read_record(text, keys, columns)
 }
