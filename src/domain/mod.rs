@@ -12,6 +12,7 @@ pub mod clock;
 pub mod country;
 pub mod csv_cell;
 pub mod day;
+pub mod hex;
 pub mod incident;
 pub mod incident_group;
 pub mod incident_time;

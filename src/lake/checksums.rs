@@ -24,9 +24,9 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::error::LakeError;
-use super::evidence_files::hex;
 use crate::domain::activity::DAY;
 use crate::domain::day::Day;
+use crate::domain::hex::hex;
 
 /// Tag of an added file: SHA-256 of its bytes, hexadecimal.
 pub const SHA256_TAG: &str = "anomalake.sha256";

@@ -304,6 +304,8 @@ fn writer_properties() -> WriterPropertiesBuilder {
         // Level 1: the files of an ingest are rewritten by upkeep, so speed counts more than size.
         .set_compression(Compression::ZSTD(ZstdLevel::default()))
         .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
+        // Hardly two rows share an id: a dictionary would be filled and given up in every file.
+        .set_column_dictionary_enabled(ColumnPath::from(ACTIVITY_ID), false)
         .set_max_row_group_bytes(Some(128 << 20))
         .set_created_by(concat!("anomalake ", env!("CARGO_PKG_VERSION")).to_owned())
 }

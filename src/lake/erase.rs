@@ -36,6 +36,9 @@ const BATCH_ROWS: usize = 1024;
 /// A file that compaction replaced since it was looked at makes the day be looked at anew, at most so often.
 const TRIES: usize = 20;
 
+/// Says whether the disk has room for so many bytes more.
+pub type Room<'a> = dyn Fn(u64) -> Result<(), LakeError> + Send + Sync + 'a;
+
 /// What there is of a user in a table, or was.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Erased {
@@ -96,12 +99,13 @@ impl Target {
 
     /// Takes the user's rows out of the table. Success means: committed and on stable storage; no query that starts
     /// from now on finds a row of the user that was accepted up to the target's time. The old files stay on disk until
-    /// vacuum deletes them. Cost: reads and writes the files that hold the user. Run it on the CPU runtime.
+    /// vacuum deletes them, so the disk must have room for a day's files once more. Cost: reads and writes the files that
+    /// hold the user. Run it on the CPU runtime.
     ///
     /// # Errors
-    /// [`LakeError::Interrupted`]: unknown until the table is opened again; other errors leave the days before
+    /// What `room` says before a day for which there is none; [`LakeError::Interrupted`]: unknown until the table is opened again; other errors leave the days before
     /// the failing one erased. Doing it again finishes.
-    pub async fn erase(&self, table: &ActivityTable, watch: &dyn Watch) -> Result<Erased, LakeError> {
+    pub async fn erase(&self, table: &ActivityTable, watch: &dyn Watch, room: &Room<'_>) -> Result<Erased, LakeError> {
         let mut erased = Erased::default();
         let mut without = HashSet::new();
         for _ in 0..TRIES {
@@ -112,6 +116,7 @@ impl Target {
                 return Ok(erased);
             }
             for files in held.into_values() {
+                room(files.iter().map(|held| size(&held.add)).sum())?;
                 match self.rewrite(table, &files).await {
                     Ok(()) => {
                         erased.days += 1;

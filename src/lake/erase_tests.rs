@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch};
 use arrow::compute::cast;
@@ -10,6 +11,7 @@ use arrow::datatypes::DataType;
 use super::check::{Log, check_table, parquet_files};
 use super::data_files::{DayLayout, Rows};
 use super::erase::{Erased, Target, holds_user, open};
+use super::error::LakeError;
 use super::layout::ACTIVITIES;
 use super::table::ActivityTable;
 use super::testing::{self, rows, tenant};
@@ -21,6 +23,11 @@ use crate::domain::activity::{INGESTED_AT, USER_KEY};
 use crate::domain::day::Day;
 
 const DAY_MS: i64 = 86_400_000;
+
+/// A disk without an end.
+fn endless(_: u64) -> Result<(), LakeError> {
+    Ok(())
+}
 
 /// (userKey, activityId) of every row, sorted.
 fn stored(folder: &Path) -> Vec<(String, String)> {
@@ -55,12 +62,32 @@ async fn a_user_goes_and_everybody_else_stays() {
     let target = Target { tenant_folder: folder.clone(), user_key: "ann".to_owned(), until_ms: 0 };
     let expected = Erased { rows: 3, files: 3, days: 2, bytes: target.count(&Unwatched).unwrap().bytes };
     assert_eq!(target.count(&Unwatched).unwrap(), expected);
-    assert_eq!(target.erase(&table, &Unwatched).await.unwrap(), expected);
+    assert_eq!(target.erase(&table, &Unwatched, &endless).await.unwrap(), expected);
     let left = [("bob", "b"), ("carl", "e"), ("zoe", "d")].map(|(u, a)| (u.to_owned(), a.to_owned()));
     assert_eq!(stored(&folder), left);
-    assert_eq!(target.erase(&table, &Unwatched).await.unwrap(), Erased::default());
+    assert_eq!(target.erase(&table, &Unwatched, &endless).await.unwrap(), Erased::default());
     let check = check_table(&folder, tenant().id, true, &Unwatched).unwrap();
     assert_eq!((check.findings.len(), check.removed.files), (0, 3));
+}
+
+#[tokio::test]
+async fn a_day_for_which_there_is_no_room_stays_as_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let (lake, _) = testing::lake(&dir);
+    let table = lake.table(tenant()).await.unwrap();
+    table.append(Rows::Batches(vec![rows(&[(5, "ann", "a"), (DAY_MS + 5, "ann", "b")])]), None).await.unwrap();
+    let folder = lake.tenant_folder(tenant());
+    let target = Target { tenant_folder: folder.clone(), user_key: "ann".to_owned(), until_ms: 0 };
+    let (bytes, asked) = (target.count(&Unwatched).unwrap().bytes, AtomicU64::new(0));
+    // For the first of two days alone.
+    let room = |wanted| match asked.fetch_add(wanted, Ordering::SeqCst) {
+        0 => Ok(()),
+        _ => Err(std::io::Error::from(std::io::ErrorKind::StorageFull).into()),
+    };
+    assert!(matches!(target.erase(&table, &Unwatched, &room).await, Err(LakeError::Io(_))));
+    assert_eq!(asked.into_inner(), bytes);
+    assert_eq!(stored(&folder), [("ann".to_owned(), "b".to_owned())]);
+    assert_eq!(target.erase(&table, &Unwatched, &endless).await.unwrap().rows, 1, "it goes on");
 }
 
 #[tokio::test]
@@ -72,7 +99,7 @@ async fn rows_accepted_later_do_not_keep_it_going() {
     let folder = lake.tenant_folder(tenant());
     // The test's rows say that they were accepted at time 0.
     let target = Target { tenant_folder: folder.clone(), user_key: "ann".to_owned(), until_ms: -1 };
-    assert_eq!(target.erase(&table, &Unwatched).await.unwrap(), Erased::default());
+    assert_eq!(target.erase(&table, &Unwatched, &endless).await.unwrap(), Erased::default());
     assert_eq!(stored(&folder).len(), 1);
 }
 
@@ -109,7 +136,7 @@ async fn rows_accepted_while_the_clock_was_ahead_go_too() {
     let folder = lake.tenant_folder(tenant());
     let target = Target::up_to_now(folder.clone(), "ann".to_owned(), 100).unwrap();
     assert_eq!(target.until_ms, 900);
-    assert_eq!(target.erase(&table, &Unwatched).await.unwrap().rows, 1);
+    assert_eq!(target.erase(&table, &Unwatched, &endless).await.unwrap().rows, 1);
     assert_eq!(stored(&folder), [("bob".to_owned(), "b".to_owned())]);
 }
 
@@ -133,7 +160,7 @@ async fn what_was_written_for_a_day_stays_known_and_a_sorted_day_stays_sorted() 
     for (user, left) in [("ann", 3), ("bob", 1)] {
         let before = Written::of(&live(&table));
         let target = Target::up_to_now(folder.clone(), user.to_owned(), 0).unwrap();
-        target.erase(&table, &Unwatched).await.unwrap();
+        target.erase(&table, &Unwatched, &endless).await.unwrap();
         let after = live(&table);
         assert_eq!(after.iter().map(|file| file.rows).sum::<u64>(), left);
         assert!(is_sorted(&after) && after[0].run == sorted[0].run, "{after:?}");
@@ -144,7 +171,7 @@ async fn what_was_written_for_a_day_stays_known_and_a_sorted_day_stays_sorted() 
     assert_eq!(check.findings, []);
     table.append(Rows::Batches(vec![rows(&[(5, "ann", "e"), (6, "bob", "f")])]), None).await.unwrap();
     let before = Written::of(&live(&table));
-    Target::up_to_now(folder, "ann".to_owned(), 0).unwrap().erase(&table, &Unwatched).await.unwrap();
+    Target::up_to_now(folder, "ann".to_owned(), 0).unwrap().erase(&table, &Unwatched, &endless).await.unwrap();
     let after = live(&table);
     let new = after.iter().find(|file| file.run.is_none()).unwrap();
     assert_eq!(Written::of(&after), Written { written: before.written + new.bytes, ..before });

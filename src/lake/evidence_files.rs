@@ -5,7 +5,6 @@
 //! commit; a file that no row names is garbage. The uuid keeps names unique: the engine's caches are
 //! keyed by path alone.
 
-use std::fmt::Write as _;
 use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -36,6 +35,7 @@ use super::layout::EVIDENCE;
 use crate::domain::activity::{COLUMN_COUNT, evidence_schema};
 use crate::domain::anomaly::AnomalyId;
 use crate::domain::day::Day;
+use crate::domain::hex::hex;
 
 /// Rows of a row group: what an export reads before it can send its first row, and holds while it goes on.
 const ROW_GROUP_ROWS: usize = 8 * 1024;
@@ -132,16 +132,6 @@ where
     parquet.finish().await?;
     let HashingWriter { digest, bytes, .. } = parquet.into_inner();
     Ok(EvidenceFile { path, rows, bytes, sha256: hex(&digest.finalize()) })
-}
-
-/// Lower-case hex digits of bytes.
-#[must_use]
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        // Writing to a string does not fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 /// The same rows in exactly the evidence file's types; queries give string views.

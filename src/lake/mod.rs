@@ -27,6 +27,7 @@ mod rewrite_tests;
 #[cfg(test)]
 mod room_tests;
 pub mod seen;
+pub mod syncer;
 pub mod table;
 pub mod tables;
 pub mod upkeep;

@@ -10,12 +10,14 @@ use object_store::local::LocalFileSystem;
 use tokio::sync::OnceCell;
 
 use super::delta::tenant_store;
-use super::durable_store::{DurableStore, FsSyncer, Syncer};
+use super::durable_store::DurableStore;
 use super::error::LakeError;
 use super::feed::Feed;
 use super::file_use::FileUse;
 use super::layout::{ACTIVITIES, DataDir, STAGING};
+use super::syncer::{FsSyncer, Syncer};
 use super::table::{ActivityTable, TableParts};
+use super::upkeep::live::FileCounts;
 use super::upkeep::threads::MergeThreads;
 use super::writer::Ledger;
 use crate::domain::tenant::TenantKey;
@@ -252,6 +254,18 @@ impl Lake {
     #[must_use]
     pub fn open_tables(&self) -> usize {
         self.open.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
+    /// Live files of the tables that are open. Cost: a look at each of them.
+    ///
+    /// # Errors
+    /// When a table is not loaded.
+    pub fn live_files(&self) -> Result<FileCounts, LakeError> {
+        let open: Vec<_> = {
+            let slots = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+            slots.values().filter_map(|slot| slot.get().map(|table| table.current())).collect()
+        };
+        open.iter().try_fold(FileCounts::default(), |counts, table| Ok(counts.and(FileCounts::of(table)?)))
     }
 
     /// Deletes the tenant's folder. From the first step on its table cannot be opened and takes no

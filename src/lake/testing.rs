@@ -7,9 +7,9 @@ use std::time::Duration;
 use arrow::array::{ArrayRef, Date32Array, Int64Array, RecordBatch, StringArray, new_null_array};
 use async_trait::async_trait;
 
-use super::durable_store::Syncer;
 use super::error::Cause;
 use super::layout::DataDir;
+use super::syncer::Syncer;
 use super::tables::{Lake, LakeOptions};
 use super::writer::{Ledger, PendingAnswer};
 use crate::domain::activity::{
@@ -52,7 +52,7 @@ pub(crate) fn tenant() -> TenantKey {
 /// A lake in a fresh folder; the runtime of the test does the CPU work.
 pub(crate) fn lake(dir: &tempfile::TempDir) -> (Arc<Lake>, Arc<MemoryLedger>) {
     let ledger = Arc::new(MemoryLedger::default());
-    (lake_with(dir, Arc::new(super::durable_store::FsSyncer), &ledger, Duration::ZERO), ledger)
+    (lake_with(dir, Arc::new(super::syncer::FsSyncer), &ledger, Duration::ZERO), ledger)
 }
 
 /// A lake that makes files durable in its own way.

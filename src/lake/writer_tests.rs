@@ -9,8 +9,8 @@ use std::time::Duration;
 use futures::future::join_all;
 
 use super::data_files::Rows;
-use super::durable_store::{FsSyncer, Syncer};
 use super::error::LakeError;
+use super::syncer::{FsSyncer, Syncer};
 use super::table::ActivityTable;
 use super::testing::{MemoryLedger, lake, lake_with, rows, tenant};
 use super::writer::PendingAnswer;

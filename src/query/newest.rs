@@ -204,7 +204,7 @@ mod tests {
         let file = lake.tenant_folder(testing::tenant()).join(&made.path);
         let bytes = std::fs::read(&file).unwrap();
         assert_eq!(bytes.len() as u64, made.bytes);
-        assert_eq!(crate::lake::evidence_files::hex(&<sha2::Sha256 as sha2::Digest>::digest(&bytes)), made.sha256);
+        assert_eq!(crate::domain::hex::hex(&<sha2::Sha256 as sha2::Digest>::digest(&bytes)), made.sha256);
         let read: Vec<_> = read_wire_columns(file).unwrap().map(Result::unwrap).collect();
         assert_eq!(read.iter().map(arrow::array::RecordBatch::num_rows).sum::<usize>(), 2);
         assert_eq!(read[0].num_columns(), 56);

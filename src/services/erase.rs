@@ -22,11 +22,11 @@ use super::evidence::erase_evidence_file;
 use super::meter::Meter;
 use super::{Services, audit_entry};
 use crate::domain::anomaly::AnomalyId;
+use crate::domain::hex::hex;
 use crate::domain::tenant::{TenantId, TenantKey};
 use crate::domain::user_key::user_key;
 use crate::lake::erase::{Erased, Target, holds_user};
 use crate::lake::error::LakeError;
-use crate::lake::evidence_files::hex;
 use crate::lake::watch::Watch;
 use crate::registry::RegistryError;
 use crate::registry::checks::{RecordedFile, recorded};
@@ -168,8 +168,14 @@ impl Services {
 
     async fn erase_activities(&self, key: TenantKey, target: Target, meter: &Arc<Meter>) -> Result<Erased, LakeError> {
         let table = self.lake.table(key).await?;
-        let watch = Arc::clone(meter);
-        let erasing = self.cpu.spawn(async move { target.erase(&table, watch.as_ref()).await });
+        let (watch, disk) = (Arc::clone(meter), self.disk());
+        let erasing = self.cpu.spawn(async move {
+            let room = |bytes| {
+                let full = |full| io::Error::new(io::ErrorKind::StorageFull, full);
+                Ok(disk.check_for(bytes).map_err(full)?)
+            };
+            target.erase(&table, watch.as_ref(), &room).await
+        });
         erasing.await.map_err(LakeError::Task)?
     }
 

@@ -74,6 +74,10 @@ pub struct Metrics {
     pub disk_free_bytes: Gauge,
     /// Activities tables that are open.
     pub open_tables: Gauge,
+    /// Data files of the tables that are open.
+    pub live_files: Gauge,
+    /// Data files of the day that has most of them.
+    pub live_files_of_fullest_day: Gauge,
     /// Bytes of data files that ingests committed.
     pub lake_bytes_ingested: Gauge<u64, AtomicU64>,
     /// Bytes of data files that merging small files committed.
@@ -128,6 +132,8 @@ impl Default for Metrics {
             connections_refused: Counter::default(),
             disk_free_bytes: Gauge::default(),
             open_tables: Gauge::default(),
+            live_files: Gauge::default(),
+            live_files_of_fullest_day: Gauge::default(),
             lake_bytes_ingested: Gauge::default(),
             lake_bytes_merged: Gauge::default(),
             lake_bytes_sorted: Gauge::default(),
@@ -176,6 +182,12 @@ impl Default for Metrics {
             metrics.disk_free_bytes.clone(),
         );
         registry.register("open_tables", "activities tables that are open", metrics.open_tables.clone());
+        registry.register("live_files", "data files of the tables that are open", metrics.live_files.clone());
+        registry.register(
+            "live_files_of_fullest_day",
+            "data files of the day that has most of them, in the tables that are open",
+            metrics.live_files_of_fullest_day.clone(),
+        );
         for (name, help, gauge) in [
             ("lake_bytes_ingested", "bytes of data files by ingests", &metrics.lake_bytes_ingested),
             ("lake_bytes_merged", "bytes of data files by merging small ones", &metrics.lake_bytes_merged),

@@ -216,22 +216,34 @@ impl Services {
     ///
     /// # Errors
     /// When formatting fails.
-    pub fn metrics_text(&self) -> Result<String, std::fmt::Error> {
+    pub async fn metrics_text(&self) -> Result<String, std::fmt::Error> {
         if let Err(error) = self.disk().free() {
             tracing::warn!(%error, "could not ask the disk for its free space");
         }
         self.databases.observe(self.clock.now_ms());
-        self.metrics.open_tables.set(i64::try_from(self.lake.open_tables()).unwrap_or(i64::MAX));
+        self.metrics.open_tables.set(gauge_of(self.lake.open_tables()));
+        let lake = Arc::clone(&self.lake);
+        match self.cpu.spawn_blocking(move || lake.live_files()).await.map_err(LakeError::Task).flatten() {
+            Ok(counts) => {
+                self.metrics.live_files.set(gauge_of(counts.files));
+                self.metrics.live_files_of_fullest_day.set(gauge_of(counts.most_files_a_day));
+            }
+            Err(error) => tracing::warn!(%error, "could not count the live files"),
+        }
         let written = self.lake.feed().bytes_written();
         self.metrics.lake_bytes_ingested.set(written.ingest);
         self.metrics.lake_bytes_merged.set(written.merge);
         self.metrics.lake_bytes_sorted.set(written.sort);
-        self.metrics.seen_memory_bytes.set(i64::try_from(self.seen.open().1).unwrap_or(i64::MAX));
+        self.metrics.seen_memory_bytes.set(gauge_of(self.seen.open().1));
         let stats = self.registry.writer_stats();
         self.metrics.registry_commits.set(stats.groups);
         self.metrics.registry_writes.set(stats.jobs);
         self.metrics.text()
     }
+}
+
+fn gauge_of(number: usize) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
 }
 
 /// An entry of the audit trail without details.

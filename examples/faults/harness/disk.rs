@@ -24,7 +24,7 @@ use object_store::{
     UploadPart,
 };
 
-use anomalake::lake::durable_store::Syncer;
+use anomalake::lake::syncer::Syncer;
 
 use crate::support::seeded::Seeded;
 

@@ -64,6 +64,6 @@ pub async fn readyz(State(services): State<Arc<Services>>) -> Result<Response, A
     responses((status = 200, description = "OpenMetrics text", body = String, content_type = "application/openmetrics-text")),
 )]
 pub async fn metrics(State(services): State<Arc<Services>>) -> Result<Response, ApiError> {
-    let text = services.metrics_text().map_err(|error| ApiError::internal(&error))?;
+    let text = services.metrics_text().await.map_err(|error| ApiError::internal(&error))?;
     Ok(([(CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text).into_response())
 }

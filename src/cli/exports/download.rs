@@ -17,9 +17,9 @@ use crate::api::exports::model::ExportModel;
 use crate::cli::CommandError;
 use crate::cli::client::{Client, transport};
 use crate::cli::output::count;
+use crate::domain::hex::hex;
 use crate::domain::size_text::format_size;
 use crate::domain::tenant::TenantId;
-use crate::lake::evidence_files::hex;
 
 /// Digits of the checksum in the name of a part: a part belongs to one export's file and no other.
 const SUM_DIGITS: usize = 12;

@@ -18,6 +18,7 @@ use crate::api::activities::ingest_activities::{FILES, IDEMPOTENCY_KEY, REPLAYED
 use crate::api::control::sources::{KeepSource, KeptSource};
 use crate::cli::CommandError;
 use crate::cli::client::{Client, ClientError, transport};
+use crate::domain::hex::hex;
 use crate::domain::tenant::TenantId;
 use crate::formats::input::NATIVE_SOURCE;
 
@@ -214,7 +215,7 @@ impl<'c> Job<'c> {
                 hash.update(key.as_bytes());
                 hash.update([0]);
                 hash.update(name.as_encoded_bytes());
-                format!("watch:{}", super::source::hex(&hash.finalize()))
+                format!("watch:{}", hex(&hash.finalize()))
             }
             _ => key,
         }))

@@ -1,6 +1,5 @@
 //! Files and stdin as streams of chunks, read on a thread of their own.
 
-use std::fmt::Write as _;
 use std::fs::{File, Metadata};
 use std::io::{self, Read, Seek};
 use std::path::{Path, PathBuf};
@@ -13,6 +12,7 @@ use tokio::sync::mpsc;
 use super::progress::Progress;
 use crate::cli::CommandError;
 use crate::cli::stream::received;
+use crate::domain::hex::hex;
 
 /// Size of a chunk, in bytes.
 const CHUNK_BYTES: usize = 512 * 1024;
@@ -133,16 +133,6 @@ fn sha256(file: &mut File, progress: &Progress) -> io::Result<String> {
         }
     }
     Ok(hex(&hasher.finalize()))
-}
-
-/// Bytes in hex.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len() * 2);
-    for byte in bytes {
-        // Writing to a string does not fail.
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
 }
 
 fn unchanged(file: &File, path: &Path, before: &Metadata) -> io::Result<()> {

@@ -79,8 +79,8 @@ impl fmt::Debug for ChannelReader {
 /// Identity of a body as it came, before any decompression.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BodyDigest {
-    /// SHA-256, 64 lower-case hex digits; none of a body that is [not hashed](ChannelReader::without_hash).
-    pub sha256: Option<String>,
+    /// SHA-256; none of a body that is [not hashed](ChannelReader::without_hash).
+    pub sha256: Option<[u8; 32]>,
     /// Length in bytes.
     pub bytes: u64,
 }
@@ -109,10 +109,7 @@ impl ChannelReader {
     /// The body's own, or [`io::ErrorKind::UnexpectedEof`] when its writer went away.
     pub fn finish(mut self) -> io::Result<BodyDigest> {
         io::copy(&mut self, &mut io::sink())?;
-        let sha256 = self.hash.map(|hash| {
-            let digits = hash.finalize().into_iter().flat_map(|byte| [byte >> 4, byte & 0xF]);
-            digits.filter_map(|digit| char::from_digit(u32::from(digit), 16)).collect()
-        });
+        let sha256 = self.hash.map(|hash| hash.finalize().into());
         Ok(BodyDigest { sha256, bytes: self.bytes })
     }
 }
@@ -172,6 +169,7 @@ pub fn spool<R: Read>(mut input: R, dir: &Path, max_bytes: u64) -> Result<File, 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::hex::hex;
 
     const ABC: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
 
@@ -196,7 +194,8 @@ mod tests {
             let mut first = [0; 2];
             reader.read_exact(&mut first).unwrap();
             assert_eq!(&first, b"ab");
-            assert_eq!(reader.finish().unwrap(), BodyDigest { sha256: Some(ABC.to_owned()), bytes: 3 });
+            let digest = reader.finish().unwrap();
+            assert_eq!((digest.sha256.map(|sha256| hex(&sha256)), digest.bytes), (Some(ABC.to_owned()), 3));
         });
     }
 

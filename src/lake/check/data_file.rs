@@ -18,10 +18,10 @@ use super::rows::RowCheck;
 use super::statistics::{Bound, Bounds, Statistics};
 use crate::domain::activity::{DAY, TIME_STAMP, lake_schema};
 use crate::domain::day::Day;
+use crate::domain::hex::hex;
 use crate::domain::tenant::TenantId;
 use crate::lake::batch_rows::batch_rows;
 use crate::lake::checksums::sha256_of;
-use crate::lake::evidence_files::hex;
 use crate::lake::layout::ACTIVITIES;
 use crate::lake::watch::Watch;
 

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::run::Run;
+use crate::domain::hex::hex;
 
 /// Name of its file.
 pub(super) const MANIFEST: &str = "index";
@@ -88,15 +89,6 @@ impl Manifest {
         let manifest: Option<Self> = serde_json::from_slice(text).ok();
         Ok(manifest.filter(|manifest| manifest.format == FORMAT))
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a string does not fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 #[cfg(test)]

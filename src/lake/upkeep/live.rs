@@ -95,14 +95,45 @@ pub fn live_days(table: &DeltaTable) -> Result<BTreeMap<Day, Vec<LiveFile>>, Lak
 /// # Errors
 /// As [`LiveFile::of`].
 pub fn crowded_days(table: &DeltaTable, more_than: usize) -> Result<BTreeMap<Day, Vec<LiveFile>>, LakeError> {
-    let mut counts: HashMap<Option<String>, usize> = HashMap::new();
-    for file in table.snapshot()?.log_data().iter() {
-        *counts.entry(file.partition_values_map().remove(DAY).flatten()).or_default() += 1;
-    }
+    let counts = files_by_day(table)?;
     if counts.values().all(|count| *count <= more_than) {
         return Ok(BTreeMap::new());
     }
     live_days_of(table, |day| counts.get(day).is_some_and(|count| *count > more_than))
+}
+
+/// How many live files tables have.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct FileCounts {
+    /// All of them.
+    pub files: usize,
+    /// Those of the day that has most.
+    pub most_files_a_day: usize,
+}
+
+impl FileCounts {
+    /// Those of one table.
+    ///
+    /// # Errors
+    /// When the table is not loaded.
+    pub fn of(table: &DeltaTable) -> Result<Self, LakeError> {
+        let counts = files_by_day(table)?;
+        Ok(Self { files: counts.values().sum(), most_files_a_day: counts.into_values().max().unwrap_or(0) })
+    }
+
+    /// Those of two groups of tables.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self { files: self.files + other.files, most_files_a_day: self.most_files_a_day.max(other.most_files_a_day) }
+    }
+}
+
+fn files_by_day(table: &DeltaTable) -> Result<HashMap<Option<String>, usize>, LakeError> {
+    let mut counts = HashMap::new();
+    for file in table.snapshot()?.log_data().iter() {
+        *counts.entry(file.partition_values_map().remove(DAY).flatten()).or_default() += 1;
+    }
+    Ok(counts)
 }
 
 fn live_days_of(

@@ -8,8 +8,8 @@ use std::path::Path;
 use sha2::{Digest, Sha256};
 
 use super::manifest::Entry;
+use crate::domain::hex::hex;
 use crate::lake::check::sha256;
-use crate::lake::evidence_files::hex;
 use crate::lake::watch::Watch;
 
 /// A new file that only its owner may open.

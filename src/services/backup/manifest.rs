@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::RestoreError;
+use crate::domain::hex::hex;
 use crate::lake::check::{Amount, below};
-use crate::lake::evidence_files::hex;
 use crate::registry::DATA_FORMAT;
 
 /// Name of the list in the backup's folder.

@@ -142,7 +142,7 @@ impl CopiedTenant {
             let mut file = create_private(&to.join(&path))?;
             io::Write::write_all(&mut file, &bytes)?;
             file.sync_all()?;
-            let sha256 = crate::lake::evidence_files::hex(&<sha2::Sha256 as sha2::Digest>::digest(&bytes));
+            let sha256 = crate::domain::hex::hex(&<sha2::Sha256 as sha2::Digest>::digest(&bytes));
             self.files.insert(path.clone(), Entry { path, bytes: bytes.len() as u64, sha256 });
         }
         Ok(())

@@ -20,7 +20,7 @@ use super::own_sources::ChosenSource;
 use super::room::NoRoom;
 use super::upload::{Upload, UploadError};
 use crate::domain::tenant::TenantKey;
-use crate::formats::input::channel_reader::{BodyDigest, channel};
+use crate::formats::input::channel_reader::channel;
 use crate::formats::input::decompress::ContentEncoding;
 use crate::formats::input::{DecodeError, Format, NATIVE_SOURCE, OnError};
 use crate::lake::error::{Cause, LakeError};
@@ -202,19 +202,10 @@ impl Services {
         let (digest, arrived) = tokio::join!(digest, upload.pass_on(writer));
         arrived?;
         let digest = digest.map_err(LakeError::Task)?.map_err(DecodeError::Read)?;
-        if sha256_bytes(&digest) != Some(done.body_hash) {
+        if digest.sha256 != Some(done.body_hash) {
             return Err(IngestError::KeyConflict);
         }
         let answer = String::from_utf8_lossy(&done.answer_body).into_owned();
         Ok(Ingested { status: done.answer_status, answer, replayed: true, files: 0 })
     }
-}
-
-fn sha256_bytes(digest: &BodyDigest) -> Option<[u8; 32]> {
-    let digits = digest.sha256.as_deref()?;
-    let mut bytes = [0; 32];
-    for (i, byte) in bytes.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(digits.get(2 * i..2 * i + 2)?, 16).ok()?;
-    }
-    Some(bytes)
 }

@@ -6,7 +6,7 @@ use tokio::sync::mpsc;
 
 use super::decode::{BATCHES_AHEAD, collect, decode, decode_mapped};
 use super::repeats::Repeats;
-use super::{BODY_CHUNKS, Dedup, IngestAnswer, IngestError, IngestRequest, Ingested, sha256_bytes};
+use super::{BODY_CHUNKS, Dedup, IngestAnswer, IngestError, IngestRequest, Ingested};
 use crate::formats::input::channel_reader::channel;
 use crate::formats::input::{DecodeError, DecodeOptions, KnownIds, NATIVE_SOURCE};
 use crate::lake::error::LakeError;
@@ -100,9 +100,9 @@ impl Services {
         let (accepted, rejected, duplicates) = (report.accepted, report.rejected, report.duplicates);
         let answer = serde_json::to_string(&IngestAnswer::from(report))?;
         let status = 200;
-        let pending = request.key.and_then(|key| {
-            Some(PendingAnswer { key, body_hash: sha256_bytes(&digest)?, status, answer: answer.clone() })
-        });
+        let pending = request
+            .key
+            .and_then(|key| Some(PendingAnswer { key, body_hash: digest.sha256?, status, answer: answer.clone() }));
         let keyed = pending.is_some();
         if accepted == 0 && duplicates > 0 && !keyed {
             // All of it is durable already, and nobody will ask for this answer again.

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
-use crate::lake::evidence_files::hex;
+use crate::domain::hex::hex;
 use crate::lake::layout::create_private_folder;
 
 /// Ending of a file that is not complete.

@@ -35,6 +35,8 @@ async fn the_series_count_requests_by_route_and_name_nobody() {
         "anomalake_export_tasks 0",
         "anomalake_ingests_running 0",
         "anomalake_open_tables 1",
+        "anomalake_live_files 1",
+        "anomalake_live_files_of_fullest_day 1",
     ] {
         assert!(text.lines().any(|found| found == line), "no `{line}` in\n{text}");
     }
