@@ -14,7 +14,7 @@ const EXECUTABLE: &str = env!("CARGO_BIN_EXE_anomalake");
 /// The tenant of every lake.
 pub const TENANT: &str = "5618";
 
-/// What a lake's folder holds once it is whole.
+/// What a lake's folder holds once it is whole: the numbers of its anomalies, so that it has as many in every run.
 const WHOLE: &str = "whole";
 
 /// The size that an export is measured with, unless the lake is too small for it.
@@ -187,11 +187,13 @@ pub struct Lake {
 }
 
 impl Lake {
-    /// Opens a kept lake, or makes it: generated, ingested by command, each day sorted.
+    /// Opens a kept lake, or makes it: generated, ingested by command, each day sorted, with an anomaly of each that is
+    /// planted.
     pub fn open(work: &Path, rows: u64) -> Self {
         let folder = work.join(format!("lake-{}", short(rows)));
         let (files, truth) = files(work, rows, 30, "parquet");
-        if !folder.join(WHOLE).exists() {
+        let kept = || serde_json::from_slice::<Vec<i64>>(&std::fs::read(folder.join(WHOLE)).ok()?).ok();
+        let numbers = kept().unwrap_or_else(|| {
             if folder.exists() {
                 std::fs::remove_dir_all(&folder).unwrap();
             }
@@ -203,12 +205,14 @@ impl Lake {
             arguments.extend(files.iter().map(|file| file.to_str().unwrap()));
             run(&arguments);
             run(&["lake", "compact", "--tenant", TENANT, "--data-dir", path]);
+            let numbers: Vec<i64> = truth.anomalies.iter().map(|planted| server.anomaly(planted)).collect();
             drop(server);
-            std::fs::write(folder.join(WHOLE), "").unwrap();
+            std::fs::write(folder.join(WHOLE), serde_json::to_vec(&numbers).unwrap()).unwrap();
             eprintln!("made in {:.0} s", begun.elapsed().as_secs_f64());
-        }
+            numbers
+        });
         let server = Server::start(&folder);
-        let anomalies = truth.anomalies.iter().map(|planted| (server.anomaly(planted), planted.rows)).collect();
+        let anomalies = numbers.into_iter().zip(truth.anomalies.iter().map(|planted| planted.rows)).collect();
         Self { server, rows, truth, anomalies }
     }
 

@@ -101,9 +101,6 @@ impl QueryEngine {
         // Evaluating filters while decoding reads wide rows only where they match.
         options.execution.parquet.pushdown_filters = true;
         options.execution.parquet.reorder_filters = true;
-        // The keys that a join finds on its small side are a list of up to so many: in a sorted day they leave few pages,
-        // of which by default only lists of 20 make use.
-        options.execution.parquet.max_in_list_size = options.optimizer.hash_join_inlist_pushdown_max_distinct_values;
         config
     }
 
