@@ -306,9 +306,12 @@ impl MultipartUpload for DurableUpload {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use object_store::local::LocalFileSystem;
 
     use super::*;
+    use crate::lake::syncer::FsSyncer;
 
     /// Writes down what was synced, relative to the root; can be told to fail.
     #[derive(Debug, Default)]

@@ -28,8 +28,13 @@ async fn requests_are_refused_while_no_file_can_be_opened() {
     let anomaly = json!({ "user": "ann", "from": 0, "to": "2200-01-01T00:00:00Z" });
     let id = api.post_json("/api/v1/anomalies", &anomaly).await.expect(201).json()["id"].as_i64().unwrap();
     let mut refused = 0;
-    // From none left but the request's own connection to enough for everything.
-    for (round, spare) in [8, 1, 2, 3, 4, 5, 6, 8, 12, 64].into_iter().enumerate() {
+    // From none left but the request's own connection to enough for everything. Once more should none have been felt,
+    // because the server had files of its own open whenever they were counted, and closed them.
+    let spares = [8, 1, 2, 3, 4, 5, 6, 8, 12, 64];
+    for (round, spare) in spares.into_iter().cycle().take(8 * spares.len()).enumerate() {
+        if round >= spares.len() && refused > 0 {
+            break;
+        }
         limit(&process, open_files(&process) + spare);
         let name = format!("{round:02}");
         let sent = api.with("idempotency-key", &*name).ingest(ndjson(&[activity(NOW_MS, "ann", &name)])).await;
