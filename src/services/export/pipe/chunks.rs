@@ -14,6 +14,9 @@ use super::turn::Turn;
 use crate::lake::error::LakeError;
 use crate::query::cpu::CpuHandle;
 
+/// Chunks that wait for the thread that compresses them: with one alone it waits for the encoder to wake up after each.
+const CHUNKS_AHEAD: usize = 4;
+
 /// Nobody reads the body any more.
 pub(super) struct ReaderGone;
 
@@ -58,7 +61,7 @@ impl Chunks {
         let Ok(turn) = Arc::clone(turns).try_acquire_owned() else { return Self::Body(body) };
         let Some(mut compressor) = pipe.compressor.take() else { return Self::Body(body) };
         pipe.compresses_elsewhere = true;
-        let (pieces, mut waiting) = mpsc::channel(1);
+        let (pieces, mut waiting) = mpsc::channel(CHUNKS_AHEAD);
         let (stop, runtime) = (CancellationToken::new(), cpu.tokio());
         let stopped = stop.clone();
         let done = cpu.spawn_blocking(move || {
