@@ -93,12 +93,17 @@ impl HashedWriter {
         let days = batch.column(batch.schema_ref().index_of(DAY)?).as_primitive::<Date32Type>();
         let mut from = 0;
         for run in days.values().chunk_by(PartialEq::eq) {
-            let day = Day::from_days_since_epoch(run[0]).to_string();
-            let partition = IndexMap::from([(DAY.to_owned(), day.into())]);
-            self.writer.write_partition(batch.slice(from, run.len()), &partition).await?;
+            self.write_day(batch.slice(from, run.len()), Day::from_days_since_epoch(run[0])).await?;
             from += run.len();
         }
         Ok(())
+    }
+
+    /// Writes rows of one day, in the columns of a data file; a column that tells the day may stand among them. Order is
+    /// kept.
+    pub(super) async fn write_day(&mut self, rows: RecordBatch, day: Day) -> Result<(), LakeError> {
+        let partition = IndexMap::from([(DAY.to_owned(), day.to_string().into())]);
+        Ok(self.writer.write_partition(rows, &partition).await?)
     }
 
     /// Ends the files and makes them durable; when one of them fails, deletes them all.

@@ -103,8 +103,8 @@ impl Target {
     /// hold the user. Run it on the CPU runtime.
     ///
     /// # Errors
-    /// What `room` says before a day for which there is none; [`LakeError::Interrupted`]: unknown until the table is opened again; other errors leave the days before
-    /// the failing one erased. Doing it again finishes.
+    /// What `room` says before a day for which there is none; [`LakeError::Interrupted`]: unknown until the table is
+    /// opened again; other errors leave the days before the failing one erased. Doing it again finishes.
     pub async fn erase(&self, table: &ActivityTable, watch: &dyn Watch, room: &Room<'_>) -> Result<Erased, LakeError> {
         let mut erased = Erased::default();
         let mut without = HashSet::new();

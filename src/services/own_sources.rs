@@ -1,12 +1,12 @@
 //! Source files of the operator: checked once, then named by what they say.
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 use moka::sync::Cache;
 use sha2::{Digest, Sha256};
 
 use super::Services;
+use crate::domain::hex::hex;
 use crate::lake::error::LakeError;
 use crate::sources::{EmbeddedSource, Source, SourceError};
 
@@ -75,11 +75,7 @@ impl Services {
     /// # Errors
     /// [`KeepError`].
     pub async fn keep_source(&self, text: String) -> Result<(String, Arc<Source>), KeepError> {
-        let mut name = PREFIX.to_owned();
-        for byte in Sha256::digest(text.as_bytes()) {
-            // Writing to a string does not fail.
-            let _ = write!(name, "{byte:02x}");
-        }
+        let name = format!("{PREFIX}{}", hex(&Sha256::digest(text.as_bytes())));
         let source = match self.own_sources.0.get(&name) {
             Some(source) => source,
             None => Arc::new(self.cpu.spawn_blocking(move || Source::parse(&text)).await.map_err(LakeError::Task)??),

@@ -2,16 +2,14 @@
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Date32Array, RecordBatch};
+use arrow::array::RecordBatch;
 use deltalake::kernel::Add;
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use super::live::{LiveFile, tag};
 use super::merge::merge;
-use crate::domain::activity::{DAY, lake_schema};
 use crate::domain::day::Day;
 use crate::lake::data_files::DayLayout;
 use crate::lake::error::LakeError;
@@ -121,8 +119,8 @@ async fn write(
             decoded_bytes = 0;
             written = room();
         }
-        let written = match written.and_then(|()| with_day(&batch, day)) {
-            Ok(batch) => writer.write(&batch).await,
+        let written = match written {
+            Ok(()) => writer.write_day(batch, day).await,
             Err(error) => Err(error),
         };
         if let Err(error) = written {
@@ -139,19 +137,4 @@ async fn write(
     let added = writer.close().await?;
     folder.written(&added);
     Ok(added)
-}
-
-/// The batch with the column that the files themselves do not hold.
-fn with_day(batch: &RecordBatch, day: Day) -> Result<RecordBatch, LakeError> {
-    let days: ArrayRef = Arc::new(Date32Array::from(vec![day.days_since_epoch(); batch.num_rows()]));
-    let schema = lake_schema();
-    let columns = schema
-        .fields()
-        .iter()
-        .map(|field| match field.name().as_str() {
-            DAY => Ok(Arc::clone(&days)),
-            name => Ok(Arc::clone(batch.column(batch.schema_ref().index_of(name)?))),
-        })
-        .collect::<Result<Vec<_>, arrow::error::ArrowError>>()?;
-    Ok(RecordBatch::try_new(schema, columns)?)
 }
