@@ -8,8 +8,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use arrow::array::{AsArray, RecordBatch};
-use arrow::datatypes::Date32Type;
+use arrow::array::RecordBatch;
 use async_trait::async_trait;
 use deltalake::kernel::{Action, Add};
 use deltalake::operations::write::writer::{DeltaWriter, WriterConfig};
@@ -87,20 +86,8 @@ impl HashedWriter {
         Self { writer: DeltaWriter::new(Arc::new(store.clone()), config), store }
     }
 
-    /// Writes a batch of the lake's schema; order is kept. Made for rows that lie together by day: the library's own way
-    /// of telling days apart copies every row once more.
-    pub(super) async fn write(&mut self, batch: &RecordBatch) -> Result<(), LakeError> {
-        let days = batch.column(batch.schema_ref().index_of(DAY)?).as_primitive::<Date32Type>();
-        let mut from = 0;
-        for run in days.values().chunk_by(PartialEq::eq) {
-            self.write_day(batch.slice(from, run.len()), Day::from_days_since_epoch(run[0])).await?;
-            from += run.len();
-        }
-        Ok(())
-    }
-
     /// Writes rows of one day, in the columns of a data file; a column that tells the day may stand among them. Order is
-    /// kept.
+    /// kept. The library's own way of telling days apart copies every row once more.
     pub(super) async fn write_day(&mut self, rows: RecordBatch, day: Day) -> Result<(), LakeError> {
         let partition = IndexMap::from([(DAY.to_owned(), day.to_string().into())]);
         Ok(self.writer.write_partition(rows, &partition).await?)

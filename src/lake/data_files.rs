@@ -1,12 +1,12 @@
 //! From record batches to sorted Parquet files of the activities table, not yet committed.
 
 mod leave_out;
+mod sorted;
 
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
-use arrow::array::{Array, RecordBatch};
-use arrow::compute::{SortColumn, concat, interleave_record_batch, lexsort_to_indices};
+use arrow::array::RecordBatch;
 use arrow::datatypes::{Schema, SchemaRef};
 use deltalake::kernel::{Add, EagerSnapshot};
 use deltalake::operations::write::WriterStatsConfig;
@@ -19,6 +19,7 @@ use parquet::file::properties::{WriterProperties, WriterPropertiesBuilder, Write
 use parquet::schema::types::ColumnPath;
 use tokio::task::JoinSet;
 
+use self::sorted::Sorted;
 use super::checksums::HashedWriter;
 use super::error::LakeError;
 use super::file_use::{FileUse, Writing};
@@ -32,6 +33,9 @@ pub const FLUSH_BYTES: usize = 64 << 20;
 
 /// Files are written for so many such parts at a time, while the next one is decoded.
 const WRITING_AT_ONCE: usize = 2;
+
+/// Rows for which another task is worth its files.
+const LEAST_ROWS_OF_A_PART: usize = 8192;
 
 /// An ingest of at most this many decoded bytes is handed to the table's writer as batches, so that
 /// many small requests share files and a commit; a larger one writes its own files first.
@@ -53,7 +57,15 @@ pub struct DataFiles {
     buffered: Vec<RecordBatch>,
     buffered_bytes: usize,
     files: Vec<Add>,
-    writing: JoinSet<Result<Vec<Add>, LakeError>>,
+    writing: JoinSet<Result<Part, LakeError>>,
+}
+
+/// What became of the rows of a part.
+#[derive(Debug)]
+struct Part {
+    files: Vec<Add>,
+    /// Rows that are to be written with those of the next part.
+    held: Option<RecordBatch>,
 }
 
 impl DataFiles {
@@ -69,8 +81,7 @@ impl DataFiles {
     /// # Errors
     /// When a file cannot be written.
     pub async fn push(&mut self, batch: RecordBatch) -> Result<(), LakeError> {
-        self.buffered_bytes += batch.get_array_memory_size();
-        self.buffered.push(batch);
+        self.buffer(batch);
         if self.buffered_bytes >= FLUSH_BYTES {
             self.flush();
             while self.writing.len() > WRITING_AT_ONCE {
@@ -85,21 +96,60 @@ impl DataFiles {
     /// # Errors
     /// When a file cannot be written.
     pub async fn settle(&mut self) -> Result<(), LakeError> {
+        if !self.writing.is_empty() {
+            // Beside the others; what all of them hold back is written in the end.
+            self.write_rest(true)?;
+        }
         while !self.writing.is_empty() {
             self.one_written().await?;
         }
         Ok(())
     }
 
+    fn buffer(&mut self, batch: RecordBatch) {
+        self.buffered_bytes += batch.get_array_memory_size();
+        self.buffered.push(batch);
+    }
+
+    /// Writes what there is, but for the days with few rows.
     fn flush(&mut self) {
         let (batches, folder) = (std::mem::take(&mut self.buffered), self.folder.clone());
         self.buffered_bytes = 0;
-        self.writing.spawn(async move { folder.write_sorted(batches).await });
+        self.writing.spawn(async move {
+            let mut sorted = Sorted::new(batches)?;
+            let held = sorted.hold_back()?;
+            Ok(Part { files: folder.write(&sorted).await?, held })
+        });
+    }
+
+    /// Writes what there is when nothing follows: on several cores, if it is much and a large ingest, for which a file
+    /// more is little.
+    fn write_rest(&mut self, hold_back: bool) -> Result<(), LakeError> {
+        if self.buffered.is_empty() {
+            return Ok(());
+        }
+        let is_large = !(self.files.is_empty() && self.writing.is_empty());
+        let mut sorted = Sorted::new(std::mem::take(&mut self.buffered))?;
+        self.buffered_bytes = 0;
+        let held = if hold_back { sorted.hold_back()? } else { None };
+        if let Some(held) = held {
+            self.buffer(held);
+        }
+        let parts = if is_large { (sorted.rows() / LEAST_ROWS_OF_A_PART).clamp(1, WRITING_AT_ONCE) } else { 1 };
+        for part in sorted.divide(parts) {
+            let folder = self.folder.clone();
+            self.writing.spawn(async move { Ok(Part { files: folder.write(&part).await?, held: None }) });
+        }
+        Ok(())
     }
 
     async fn one_written(&mut self) -> Result<(), LakeError> {
         if let Some(written) = self.writing.join_next().await {
-            self.files.extend(written??);
+            let Part { files, held } = written??;
+            self.files.extend(files);
+            if let Some(held) = held {
+                self.buffer(held);
+            }
         }
         Ok(())
     }
@@ -120,14 +170,19 @@ impl DataFiles {
     /// # Errors
     /// As [`DataFiles::finish`].
     pub async fn finish_as_files(mut self) -> Result<Rows, LakeError> {
-        self.flush();
-        match self.settle().await {
+        match self.write_all().await {
             Ok(()) => Ok(Rows::Files(self.files)),
             Err(error) => {
                 self.discard().await;
                 Err(error)
             }
         }
+    }
+
+    async fn write_all(&mut self) -> Result<(), LakeError> {
+        self.settle().await?;
+        self.write_rest(false)?;
+        self.settle().await
     }
 
     /// Gives up: deletes the files written so far.
@@ -190,15 +245,17 @@ impl DataFolder {
         if batches.iter().all(|batch| batch.num_rows() == 0) {
             return Ok(Vec::new());
         }
-        let places = sorted_places(&batches)?;
+        self.write(&Sorted::new(batches)?).await
+    }
+
+    async fn write(&self, sorted: &Sorted) -> Result<Vec<Add>, LakeError> {
         let _writing = self.writing();
-        let config = if (places.len() as u64) < SMALL_ROWS { &self.small_config } else { &self.config };
+        let config = if (sorted.rows() as u64) < SMALL_ROWS { &self.small_config } else { &self.config };
         let mut writer = HashedWriter::new(Arc::clone(&self.store), config.clone());
-        let all: Vec<&RecordBatch> = batches.iter().collect();
-        for places in places.chunks(WRITE_ROWS) {
-            let written = match interleave_record_batch(&all, places) {
-                Ok(rows) => writer.write(&rows).await,
-                Err(error) => Err(error.into()),
+        for batch in sorted.batches() {
+            let written = match batch {
+                Ok((day, rows)) => writer.write_day(rows, day).await,
+                Err(error) => Err(error),
             };
             if let Err(error) = written {
                 writer.abort().await;
@@ -308,25 +365,4 @@ fn writer_properties() -> WriterPropertiesBuilder {
         .set_column_dictionary_enabled(ColumnPath::from(ACTIVITY_ID), false)
         .set_max_row_group_bytes(Some(128 << 20))
         .set_created_by(concat!("anomalake ", env!("CARGO_PKG_VERSION")).to_owned())
-}
-
-/// Rows that are put in order and written at a time: few enough to stay in the cache on their way.
-const WRITE_ROWS: usize = 4096;
-
-/// Where rows are, as (batch, row), in the order (day, userKey, timeStamp), so that a file's rows of one user lie
-/// together.
-fn sorted_places(batches: &[RecordBatch]) -> Result<Vec<(usize, usize)>, LakeError> {
-    let schema = lake_schema();
-    let keys = [DAY, USER_KEY, TIME_STAMP]
-        .into_iter()
-        .map(|name| {
-            let place = schema.index_of(name)?;
-            let parts: Vec<&dyn Array> = batches.iter().map(|batch| batch.column(place).as_ref()).collect();
-            Ok(SortColumn { values: concat(&parts)?, options: None })
-        })
-        .collect::<Result<Vec<_>, arrow::error::ArrowError>>()?;
-    let order = lexsort_to_indices(&keys, None)?;
-    let rows: Vec<(usize, usize)> =
-        batches.iter().enumerate().flat_map(|(at, batch)| (0..batch.num_rows()).map(move |row| (at, row))).collect();
-    Ok(order.values().iter().map(|place| rows[*place as usize]).collect())
 }

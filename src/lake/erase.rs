@@ -26,6 +26,7 @@ use super::table::ActivityTable;
 use super::upkeep::live::{LiveFile, tag};
 use super::watch::Watch;
 use crate::domain::activity::{DAY, INGESTED_AT, USER_KEY, lake_schema};
+use crate::domain::day::Day;
 
 /// Decoded bytes of a batch, about.
 const BATCH_BYTES: u64 = 8 << 20;
@@ -206,7 +207,7 @@ impl Target {
             match live.run.clone() {
                 Some(run) => {
                     let begun = written.len();
-                    written.extend(self.write_sorted_one(folder, held).await?);
+                    written.extend(self.write_sorted_one(folder, held, live.day).await?);
                     tag(&mut written[begun..], &[live], Some(&run));
                 }
                 None => others.push((held, live)),
@@ -232,13 +233,13 @@ impl Target {
     }
 
     /// A file of a sorted run without the user; none when it held nobody else.
-    async fn write_sorted_one(&self, folder: &DataFolder, held: &Held) -> Result<Vec<Add>, LakeError> {
+    async fn write_sorted_one(&self, folder: &DataFolder, held: &Held, day: Day) -> Result<Vec<Add>, LakeError> {
         let _writing = folder.writing();
         let mut writer = folder.rewriter(DayLayout::Sorted, held.rows);
         for kept in self.others_of(held)? {
             let written = match kept {
                 Ok(kept) if kept.num_rows() == 0 => Ok(()),
-                Ok(kept) => writer.write(&kept).await,
+                Ok(kept) => writer.write_day(kept, day).await,
                 Err(error) => Err(error),
             };
             if let Err(error) = written {

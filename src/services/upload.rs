@@ -73,7 +73,7 @@ impl Upload {
     ///
     /// # Errors
     /// [`UploadError`].
-    pub async fn pass_on(mut self, writer: ChannelWriter) -> Result<(), UploadError> {
+    pub async fn pass_on(mut self, mut writer: ChannelWriter) -> Result<(), UploadError> {
         let (mut waited, mut gained) = (Duration::ZERO, 0);
         loop {
             let next = match self.ahead.pop_front() {
@@ -189,13 +189,13 @@ mod tests {
 
     #[tokio::test]
     async fn a_slow_decoder_is_not_the_senders_fault() {
-        let chunks: Vec<Bytes> = (0..8).map(|_| vec![0; 1000].into()).collect();
+        let chunks: Vec<Bytes> = (0..8).map(|_| vec![0; 1 << 20].into()).collect();
         let (writer, mut reader) = channel(1);
         let upload = Upload::new(body(chunks), Some(SHORT));
         let passing = tokio::spawn(upload.pass_on(writer));
         tokio::time::sleep(SHORT * 2).await;
         let read = tokio::task::spawn_blocking(move || io::copy(&mut reader, &mut io::sink()));
-        assert_eq!(read.await.unwrap().unwrap(), 8000);
+        assert_eq!(read.await.unwrap().unwrap(), 8 << 20);
         passing.await.unwrap().unwrap();
     }
 

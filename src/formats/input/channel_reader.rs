@@ -13,8 +13,11 @@ use super::error::DecodeError;
 
 const COPY_BYTES: usize = 256 << 10;
 
+/// Bytes that are passed on together: waking the reader for each piece of a network costs more than reading it.
+const GROUP_BYTES: usize = 256 << 10;
+
 enum Chunk {
-    Data(Bytes),
+    Data(Vec<Bytes>),
     End,
     Failed(io::Error),
 }
@@ -29,22 +32,27 @@ pub struct ReaderGone;
 #[derive(Debug)]
 pub struct ChannelWriter {
     chunks: mpsc::Sender<Chunk>,
+    group: Vec<Bytes>,
+    group_bytes: usize,
 }
 
 impl ChannelWriter {
-    /// Passes bytes on, waiting while the channel is full.
+    /// Passes bytes on, together with others before and after them, waiting while the channel is full.
     ///
     /// # Errors
     /// [`ReaderGone`].
-    pub async fn send(&self, data: Bytes) -> Result<(), ReaderGone> {
-        self.put(Chunk::Data(data)).await
+    pub async fn send(&mut self, data: Bytes) -> Result<(), ReaderGone> {
+        self.group_bytes += data.len();
+        self.group.push(data);
+        if self.group_bytes >= GROUP_BYTES { self.pass_on().await } else { Ok(()) }
     }
 
     /// The body is whole.
     ///
     /// # Errors
     /// [`ReaderGone`].
-    pub async fn finish(self) -> Result<(), ReaderGone> {
+    pub async fn finish(mut self) -> Result<(), ReaderGone> {
+        self.pass_on().await?;
         self.put(Chunk::End).await
     }
 
@@ -52,8 +60,15 @@ impl ChannelWriter {
     ///
     /// # Errors
     /// [`ReaderGone`].
-    pub async fn fail(self, error: io::Error) -> Result<(), ReaderGone> {
+    pub async fn fail(mut self, error: io::Error) -> Result<(), ReaderGone> {
+        self.pass_on().await?;
         self.put(Chunk::Failed(error)).await
+    }
+
+    async fn pass_on(&mut self) -> Result<(), ReaderGone> {
+        self.group_bytes = 0;
+        let group = std::mem::take(&mut self.group);
+        self.put(Chunk::Data(group)).await
     }
 
     async fn put(&self, chunk: Chunk) -> Result<(), ReaderGone> {
@@ -64,7 +79,10 @@ impl ChannelWriter {
 /// The blocking end. It must not be read inside an async task.
 pub struct ChannelReader {
     chunks: mpsc::Receiver<Chunk>,
+    /// What is read now.
     rest: Bytes,
+    /// What comes behind it.
+    group: std::vec::IntoIter<Bytes>,
     ended: bool,
     hash: Option<Sha256>,
     bytes: u64,
@@ -85,14 +103,19 @@ pub struct BodyDigest {
     pub bytes: u64,
 }
 
-/// A channel that holds at most `chunks` chunks; its bound in bytes is that times the largest chunk
-/// its writer sends.
+/// A channel that holds at most `groups` groups of 256 KiB, each larger by one chunk of its writer's at most.
 #[must_use]
-pub fn channel(chunks: usize) -> (ChannelWriter, ChannelReader) {
-    let (sender, receiver) = mpsc::channel(chunks.max(1));
-    let reader =
-        ChannelReader { chunks: receiver, rest: Bytes::new(), ended: false, hash: Some(Sha256::new()), bytes: 0 };
-    (ChannelWriter { chunks: sender }, reader)
+pub fn channel(groups: usize) -> (ChannelWriter, ChannelReader) {
+    let (sender, receiver) = mpsc::channel(groups.max(1));
+    let reader = ChannelReader {
+        chunks: receiver,
+        rest: Bytes::new(),
+        group: Vec::new().into_iter(),
+        ended: false,
+        hash: Some(Sha256::new()),
+        bytes: 0,
+    };
+    (ChannelWriter { chunks: sender, group: Vec::new(), group_bytes: 0 }, reader)
 }
 
 impl ChannelReader {
@@ -120,14 +143,16 @@ impl Read for ChannelReader {
             return Ok(0);
         }
         while self.rest.is_empty() && !self.ended {
-            match self.chunks.blocking_recv() {
-                Some(Chunk::Data(data)) => {
-                    if let Some(hash) = &mut self.hash {
-                        hash.update(&data);
-                    }
-                    self.bytes += data.len() as u64;
-                    self.rest = data;
+            if let Some(data) = self.group.next() {
+                if let Some(hash) = &mut self.hash {
+                    hash.update(&data);
                 }
+                self.bytes += data.len() as u64;
+                self.rest = data;
+                continue;
+            }
+            match self.chunks.blocking_recv() {
+                Some(Chunk::Data(group)) => self.group = group.into_iter(),
                 Some(Chunk::End) => self.ended = true,
                 Some(Chunk::Failed(error)) => return Err(error),
                 None => return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the body broke off")),
@@ -183,7 +208,7 @@ mod tests {
 
     #[test]
     fn bytes_arrive_in_order_and_are_hashed() {
-        let (writer, mut reader) = channel(1);
+        let (mut writer, mut reader) = channel(1);
         let write = async move {
             for part in ["a", "", "bc"] {
                 writer.send(Bytes::from_static(part.as_bytes())).await.unwrap();
@@ -201,29 +226,37 @@ mod tests {
 
     #[test]
     fn a_body_that_breaks_off_is_no_whole_body() {
-        let (writer, mut reader) = channel(4);
+        let (mut writer, mut reader) = channel(4);
         let write = async move {
-            writer.send(Bytes::from_static(b"abc")).await.unwrap();
+            for _ in 0..3 {
+                writer.send(vec![b'a'; GROUP_BYTES / 2].into()).await.unwrap();
+            }
             drop(writer);
         };
         run(write, move || {
             let mut all = Vec::new();
             assert_eq!(reader.read_to_end(&mut all).unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
-            assert_eq!(all, b"abc");
+            assert_eq!(all, [b'a'; GROUP_BYTES]);
         });
 
-        let (writer, mut reader) = channel(4);
-        run(async move { writer.fail(io::ErrorKind::ConnectionReset.into()).await.unwrap() }, move || {
-            let error = reader.read_to_end(&mut Vec::new()).unwrap_err();
-            assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+        let (mut writer, mut reader) = channel(4);
+        let write = async move {
+            writer.send(Bytes::from_static(b"abc")).await.unwrap();
+            writer.fail(io::ErrorKind::ConnectionReset.into()).await.unwrap();
+        };
+        run(write, move || {
+            let mut all = Vec::new();
+            assert_eq!(reader.read_to_end(&mut all).unwrap_err().kind(), io::ErrorKind::ConnectionReset);
+            assert_eq!(all, b"abc");
         });
     }
 
     #[test]
     fn a_writer_learns_that_the_reader_left() {
-        let (writer, reader) = channel(1);
+        let (mut writer, reader) = channel(1);
         drop(reader);
-        assert_eq!(run(async move { writer.send(Bytes::from_static(b"abc")).await }, || {}), Err(ReaderGone));
+        let write = async move { writer.send(vec![0; GROUP_BYTES].into()).await };
+        assert_eq!(run(write, || {}), Err(ReaderGone));
     }
 
     #[test]

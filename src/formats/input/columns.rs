@@ -48,6 +48,11 @@ pub(crate) struct WireBatch {
     pub(crate) columns: Vec<Option<ArrayRef>>,
 }
 
+/// Room for the next batch, by the size of the last: one that is a little larger need not move.
+fn with_slack(len: usize) -> usize {
+    len + len / 8
+}
+
 /// Cells of one numeric column.
 #[derive(Debug)]
 pub(super) struct Numbers<T> {
@@ -82,7 +87,7 @@ impl<T: ArrowNativeType> Numbers<T> {
 
     fn finish<A: ArrowPrimitiveType<Native = T>>(&mut self, rows: usize) -> Result<ArrayRef, ArrowError> {
         self.fill(rows);
-        let values = mem::replace(&mut self.values, Vec::with_capacity(rows));
+        let values = mem::replace(&mut self.values, Vec::with_capacity(with_slack(rows)));
         Ok(Arc::new(PrimitiveArray::<A>::try_new(ScalarBuffer::from(values), self.valid.finish())?))
     }
 }
@@ -176,10 +181,10 @@ impl Texts {
 
     fn finish(&mut self, rows: usize) -> Result<ArrayRef, ArrowError> {
         self.fill(rows);
-        let mut next = Vec::with_capacity(rows + 1);
+        let mut next = Vec::with_capacity(with_slack(rows + 1));
         next.push(0);
         let ends = OffsetBuffer::new(ScalarBuffer::from(mem::replace(&mut self.ends, next)));
-        let next = Vec::with_capacity(self.bytes.len());
+        let next = Vec::with_capacity(with_slack(self.bytes.len()));
         let bytes = mem::replace(&mut self.bytes, next);
         Ok(Arc::new(StringArray::try_new(ends, Buffer::from(bytes), self.valid.finish())?))
     }
@@ -201,8 +206,8 @@ pub(super) struct Columns {
     rows: usize,
 }
 
-impl Columns {
-    pub(super) fn new() -> Self {
+impl Default for Columns {
+    fn default() -> Self {
         let column = |slot| match slot_type(slot) {
             ColumnType::Int64 => Column::Int(Numbers::new()),
             ColumnType::Float64 => Column::Float(Numbers::new()),
@@ -211,7 +216,9 @@ impl Columns {
         };
         Self { columns: (0..SLOT_COUNT).map(column).collect(), rows: 0 }
     }
+}
 
+impl Columns {
     /// Rows accepted so far, which is the place of the row at hand.
     pub(super) fn rows(&self) -> usize {
         self.rows

@@ -12,7 +12,7 @@ use super::error::DecodeError;
 use super::intake::Intake;
 use super::record::Cells;
 use super::report::{DecodeReport, Fault, excerpt};
-use super::rows::Rows;
+use super::rows::{AtOnce, Rows};
 use super::table::{given_twice, no_time_stamp};
 use super::{DecodeOptions, Sink};
 
@@ -37,12 +37,13 @@ pub fn decode_csv<R: Read, S: Sink>(
     let Some((_, header)) = records.next()? else { return Err(DecodeError::Empty) };
     let header = Header::read(header)?;
     let mut intake = Intake::new(options)?;
-    let mut rows = Rows::new();
+    let mut rows = Rows::default();
+    let mut taker = AtOnce { intake: &mut intake, sink };
     while let Some((line, record)) = records.next()? {
         let read = read_record(record, &header, &mut rows.columns);
-        rows.end_record(line, record.len(), read, &mut intake, sink)?;
+        rows.end_record(line, record.len(), read, &mut taker)?;
     }
-    rows.hand_over(&mut intake, sink)?;
+    rows.hand_over(&mut taker)?;
     let mut report = intake.finish()?;
     for name in header.unknown() {
         report.count_unknown(name, report.accepted);

@@ -114,7 +114,7 @@ impl Keys {
                 Some(unknown) => &self.names[SLOT_COUNT + unknown],
                 None => OTHER_KEYS,
             };
-            *report.unknown_keys.entry(name.to_owned()).or_default() += count;
+            report.count_unknown(name, *count);
         }
     }
 }

@@ -18,11 +18,12 @@ mod csv;
 pub mod decompress;
 mod error;
 mod format;
+mod in_order;
 mod intake;
 pub(crate) mod json_records;
 mod keys;
 mod known;
-mod lines;
+mod line_blocks;
 mod ndjson;
 mod panics;
 mod parquet;
@@ -43,6 +44,7 @@ pub use arrow_ipc::decode_arrow;
 pub use csv::decode_csv;
 pub use error::{DecodeError, Rejection, SinkClosed};
 pub use format::{Format, Peek};
+pub use in_order::Workers;
 pub use known::KnownIds;
 pub use ndjson::decode_ndjson;
 pub use parquet::decode_parquet;
@@ -100,6 +102,8 @@ pub struct DecodeOptions {
     pub max_inflated_bytes: u64,
     /// Tells repeats, which are left out. Default none: every record is new.
     pub known_ids: Option<Arc<dyn KnownIds>>,
+    /// Read the parts of an input beside each other. Default none: the caller's thread reads it all.
+    pub workers: Option<Arc<dyn Workers>>,
 }
 
 impl DecodeOptions {
@@ -114,6 +118,7 @@ impl DecodeOptions {
             max_record_bytes: DEFAULT_MAX_RECORD_BYTES,
             max_inflated_bytes: DEFAULT_MAX_INFLATED_BYTES,
             known_ids: None,
+            workers: None,
         }
     }
 }

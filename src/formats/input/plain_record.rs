@@ -223,13 +223,13 @@ mod tests {
     }
 
     fn plainly(text: &str) -> Option<Became> {
-        let (mut keys, mut columns) = (Keys::new(), Columns::new());
+        let (mut keys, mut columns) = (Keys::new(), Columns::default());
         read_plain_record(text, &mut keys, &mut columns)?;
         Some(became(&mut keys, &mut columns))
     }
 
     fn generally(text: &str) -> Option<Became> {
-        let (mut keys, mut columns) = (Keys::new(), Columns::new());
+        let (mut keys, mut columns) = (Keys::new(), Columns::default());
         read_record(text, &mut keys, &mut columns).ok()?;
         Some(became(&mut keys, &mut columns))
     }

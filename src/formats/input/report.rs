@@ -82,7 +82,8 @@ impl DecodeReport {
             *count += records;
             return;
         }
-        let apart = name.len() <= MAX_UNKNOWN_KEY_BYTES && self.unknown_keys.len() < MAX_UNKNOWN_KEYS;
+        let named = self.unknown_keys.len() - usize::from(self.unknown_keys.contains_key(OTHER_KEYS));
+        let apart = name.len() <= MAX_UNKNOWN_KEY_BYTES && named < MAX_UNKNOWN_KEYS;
         *self.unknown_keys.entry(if apart { name } else { OTHER_KEYS }.to_owned()).or_default() += records;
     }
 }

@@ -4,6 +4,7 @@ mod answer;
 mod decode;
 mod repeats;
 mod store;
+mod workers;
 
 use std::io;
 use std::sync::Arc;
@@ -31,8 +32,8 @@ use crate::sources::{Layout, SourceError};
 
 pub use answer::IngestAnswer;
 
-/// Chunks of a body between the network and the decoder.
-const BODY_CHUNKS: usize = 16;
+/// Groups of chunks of a body between the network and the decoder, 256 KiB each.
+const BODY_GROUPS: usize = 8;
 
 /// What counts as a repeat of an activity that is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -197,7 +198,7 @@ impl Services {
     }
 
     async fn repeat(&self, done: RememberedKey, upload: Upload) -> Result<Ingested, IngestError> {
-        let (writer, reader) = channel(BODY_CHUNKS);
+        let (writer, reader) = channel(BODY_GROUPS);
         let digest = self.cpu.spawn_blocking(move || reader.finish());
         let (digest, arrived) = tokio::join!(digest, upload.pass_on(writer));
         arrived?;

@@ -6,7 +6,8 @@ use tokio::sync::mpsc;
 
 use super::decode::{BATCHES_AHEAD, collect, decode, decode_mapped};
 use super::repeats::Repeats;
-use super::{BODY_CHUNKS, Dedup, IngestAnswer, IngestError, IngestRequest, Ingested};
+use super::workers::CpuWorkers;
+use super::{BODY_GROUPS, Dedup, IngestAnswer, IngestError, IngestRequest, Ingested};
 use crate::formats::input::channel_reader::channel;
 use crate::formats::input::{DecodeError, DecodeOptions, KnownIds, NATIVE_SOURCE};
 use crate::lake::error::LakeError;
@@ -40,6 +41,7 @@ impl Services {
             on_error: request.on_error,
             source,
             known_ids: repeats.clone().map(|repeats| repeats as Arc<dyn KnownIds>),
+            workers: Some(Arc::new(CpuWorkers(self.cpu.clone()))),
             max_record_bytes: usize::try_from(self.settings.max_record).unwrap_or(usize::MAX),
             max_inflated_bytes: self.settings.max_body,
             ..DecodeOptions::new(request.tenant.id, now_ms)
@@ -48,7 +50,7 @@ impl Services {
             Some(source) => Some((source, self.enricher(request.tenant).await?)),
             None => None,
         };
-        let (writer, reader) = channel(BODY_CHUNKS);
+        let (writer, reader) = channel(BODY_GROUPS);
         // Only a key is compared with what came under it.
         let reader = if request.key.is_some() { reader } else { reader.without_hash() };
         let (sender, batches) = mpsc::channel(BATCHES_AHEAD);

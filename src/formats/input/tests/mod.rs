@@ -1,6 +1,7 @@
 //! Decoders from bytes to batches.
 
 mod arrow_ipc;
+mod blocks;
 mod bounds;
 mod compressed;
 mod csv;
