@@ -1,6 +1,7 @@
 //! A source's input to batches of activities.
 
 use std::io::Read;
+use std::sync::Arc;
 
 use arrow::array::{BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
@@ -16,7 +17,7 @@ use super::source::Source;
 use crate::enrich::Enricher;
 use crate::formats::input::json_records::Place;
 use crate::formats::input::{
-    DecodeError, DecodeOptions, DecodeReport, Fault, Intake, Sink, WireBatch, excerpt, reason_of, slot_name,
+    DecodeError, DecodeOptions, DecodeReport, Fault, InOrder, Intake, Sink, WireBatch, excerpt, reason_of, slot_name,
 };
 
 /// Most records of a batch.
@@ -39,7 +40,7 @@ pub(super) const BATCH_BYTES: usize = 4 << 20;
 pub fn decode_source<R: Read, S: Sink>(
     input: R,
     layout: Layout,
-    source: &Source,
+    source: &Arc<Source>,
     options: &DecodeOptions,
     sink: &mut S,
 ) -> Result<DecodeReport, DecodeError> {
@@ -53,7 +54,7 @@ pub fn decode_source<R: Read, S: Sink>(
 pub fn decode_enriched<R: Read, S: Sink>(
     input: R,
     layout: Layout,
-    source: &Source,
+    source: &Arc<Source>,
     options: &DecodeOptions,
     mut enricher: Option<&mut Enricher>,
     sink: &mut S,
@@ -66,19 +67,50 @@ pub fn decode_enriched<R: Read, S: Sink>(
     };
     let mut records = Records::new(input, layout, source, options.max_record_bytes);
     let mut intake = Intake::new(options)?;
-    let mut batch = Batch::default();
-    let mut decoder = RecordDecoder::new(source)?;
-    while let Some((place, found)) = records.next()? {
-        match found {
-            Found::Object(record) => batch.add(place, &record),
-            Found::Fault(fault) => batch.faults.push((place, fault)),
+    let mut jobs = InOrder::new(options.workers.as_deref());
+    let mut spare = Vec::new();
+    let mut at_hand = Reading::new(source)?;
+    let ended = loop {
+        match records.next() {
+            Ok(Some((place, Found::Object(record)))) => at_hand.batch.add(place, &record),
+            Ok(Some((place, Found::Fault(fault)))) => at_hand.batch.faults.push((place, fault)),
+            ended => break ended.map(drop),
         }
-        if batch.is_full() {
-            flush(&mut batch, &mut decoder, source, &mut intake, &mut hand_over)?;
+        if at_hand.batch.is_full() {
+            let next = spare.pop().map_or_else(|| Reading::new(source), Ok)?;
+            let full = std::mem::replace(&mut at_hand, next);
+            if let Some(read) = jobs.start(move || full.read())? {
+                spare.push(read?.take_in(source, &mut intake, &mut hand_over)?);
+            }
         }
+    };
+    // What was read before a failure comes before it.
+    while let Some(read) = jobs.next()? {
+        read?.take_in(source, &mut intake, &mut hand_over)?;
     }
-    flush(&mut batch, &mut decoder, source, &mut intake, &mut hand_over)?;
+    ended?;
+    at_hand.read()?.take_in(source, &mut intake, &mut hand_over)?;
     intake.finish()
+}
+
+/// What reads a batch of records; its memory is used again.
+struct Reading {
+    batch: Batch,
+    decoder: RecordDecoder,
+}
+
+impl Reading {
+    fn new(source: &Arc<Source>) -> Result<Self, DecodeError> {
+        Ok(Self { batch: Batch::default(), decoder: RecordDecoder::new(source)? })
+    }
+
+    /// Decodes the batch; needs nothing of the batches before.
+    fn read(mut self) -> Result<Outcome, DecodeError> {
+        let mut faults = std::mem::take(&mut self.batch.faults);
+        let found = self.decoder.decode(&self.batch, &mut faults)?;
+        self.batch.clear();
+        Ok(Outcome { reading: self, found, faults })
+    }
 }
 
 /// Records as text.
@@ -112,37 +144,44 @@ impl Batch {
     }
 }
 
-fn flush<'o>(
-    batch: &mut Batch,
-    decoder: &mut RecordDecoder<'_>,
-    source: &Source,
-    intake: &mut Intake<'o>,
-    hand_over: &mut impl FnMut(WireBatch, &mut Intake<'o>) -> Result<(), DecodeError>,
-) -> Result<(), DecodeError> {
-    let mut faults = std::mem::take(&mut batch.faults);
-    let found = decoder.decode(batch, &mut faults)?;
-    batch.clear();
-    let mut failed = Vec::with_capacity(faults.len());
-    failed.extend(faults.into_iter().map(|(place, fault)| (At { place, item: 0 }, fault)));
-    failed.sort_by_key(|(at, _)| at.order());
-    let mut failed = failed.into_iter().peekable();
-    if let Some(records) = found {
-        for rows in Pieces::new(&records, source.shape()) {
-            let rows = rows.map_err(DecodeError::Batch)?;
-            let last = rows.places.last().map(At::order);
-            let mut faults = Vec::new();
-            let (rows, nulled) = map(rows, source, &mut faults).map_err(DecodeError::Batch)?;
-            while let Some(before) = failed.next_if(|(at, _)| Some(at.order()) < last) {
-                faults.push(before);
+/// What became of a batch of records.
+struct Outcome {
+    reading: Reading,
+    found: Option<Decoded>,
+    faults: Vec<(Place, Fault)>,
+}
+
+impl Outcome {
+    /// Takes it in behind the batches before it, and gives the reader back. Mapped here, where the rows of a record go
+    /// on before the next are made: one may become very many.
+    fn take_in<'o>(
+        self,
+        source: &Source,
+        intake: &mut Intake<'o>,
+        hand_over: &mut impl FnMut(WireBatch, &mut Intake<'o>) -> Result<(), DecodeError>,
+    ) -> Result<Reading, DecodeError> {
+        let mut failed: Vec<_> = self.faults.into_iter().map(|(place, fault)| (At { place, item: 0 }, fault)).collect();
+        failed.sort_by_key(|(at, _)| at.order());
+        let mut failed = failed.into_iter().peekable();
+        if let Some(records) = self.found {
+            for rows in Pieces::new(&records, source.shape()) {
+                let rows = rows.map_err(DecodeError::Batch)?;
+                let last = rows.places.last().map(At::order);
+                let mut faults = Vec::new();
+                let (rows, nulled) = map(rows, source, &mut faults).map_err(DecodeError::Batch)?;
+                while let Some(before) = failed.next_if(|(at, _)| Some(at.order()) < last) {
+                    faults.push(before);
+                }
+                refuse(faults, intake)?;
+                for (slot, rows) in nulled.into_iter().filter(|(_, rows)| *rows > 0) {
+                    *intake.report.nulled.entry(slot_name(slot).to_owned()).or_default() += rows;
+                }
+                hand_over(rows, intake)?;
             }
-            refuse(faults, intake)?;
-            for (slot, rows) in nulled.into_iter().filter(|(_, rows)| *rows > 0) {
-                *intake.report.nulled.entry(slot_name(slot).to_owned()).or_default() += rows;
-            }
-            hand_over(rows, intake)?;
         }
+        refuse(failed.collect(), intake)?;
+        Ok(self.reading)
     }
-    refuse(failed.collect(), intake)
 }
 
 fn refuse(mut faults: Vec<(At, Fault)>, intake: &mut Intake<'_>) -> Result<(), DecodeError> {
@@ -194,14 +233,14 @@ fn map(
 }
 
 /// Decodes records of a source's declared fields.
-struct RecordDecoder<'s> {
-    source: &'s Source,
+struct RecordDecoder {
+    source: Arc<Source>,
     decoder: Decoder,
 }
 
-impl<'s> RecordDecoder<'s> {
-    fn new(source: &'s Source) -> Result<Self, DecodeError> {
-        Ok(Self { source, decoder: decoder(source, BATCH_RECORDS)? })
+impl RecordDecoder {
+    fn new(source: &Arc<Source>) -> Result<Self, DecodeError> {
+        Ok(Self { source: Arc::clone(source), decoder: decoder(source, BATCH_RECORDS)? })
     }
 
     /// The records of a batch that are sound, if any; faults of the others.
@@ -211,15 +250,15 @@ impl<'s> RecordDecoder<'s> {
             return self.decoded(decoded, records);
         }
         // After a failure a decoder holds half a record.
-        self.decoder = decoder(self.source, BATCH_RECORDS)?;
+        self.decoder = decoder(&self.source, BATCH_RECORDS)?;
         let mut good = Vec::with_capacity(batch.records.len());
-        let mut single = decoder(self.source, 1)?;
+        let mut single = decoder(&self.source, 1)?;
         for (place, text) in batch.texts() {
             match sound(text, &mut single) {
                 Ok(()) => good.push((place, text)),
                 Err(fault) => {
                     faults.push((place, fault));
-                    single = decoder(self.source, 1)?;
+                    single = decoder(&self.source, 1)?;
                 }
             }
         }

@@ -87,7 +87,7 @@ pub async fn run(command: SourceCommand) -> Result<(), CommandError> {
                 let layout = if args.format == LayoutArg::Csv { Layout::Csv } else { Layout::Json };
                 let files = args.config.settings()?.enrichment.databases;
                 let databases = Databases::open(&files, EnrichmentMetrics::default()).map_err(CommandError::failed)?;
-                trial::run(&*read(&args.source)?, layout, &args.sample, args.rows, &databases)
+                trial::run(&read(&args.source)?, layout, &args.sample, args.rows, &databases)
             });
             output::print(&text.await?)
         }

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
+use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{Float64Type, Int64Type};
@@ -30,7 +31,7 @@ const OF_THE_LAKE: [&str; 6] = ["day", "ingestedAt", "raw", "source", "tenantId"
 
 /// Maps the sample; the report is for people.
 pub(super) fn run(
-    source: &Source,
+    source: &Arc<Source>,
     layout: Layout,
     sample: &Path,
     rows: usize,

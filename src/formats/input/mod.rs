@@ -53,6 +53,9 @@ pub use report::{DecodeReport, MAX_LISTED_ERRORS, MAX_UNKNOWN_KEYS, OTHER_KEYS, 
 // What decoders of other records than the lake's own build upon.
 pub(crate) use columns::{ID_SLOT, SLOT_COUNT, TIME_SLOT, WireBatch, slot_name, slot_of, slot_type};
 pub(crate) use csv::CsvObjects;
+pub(crate) use in_order::InOrder;
+#[cfg(test)]
+pub(crate) use in_order::testing::Threads;
 pub(crate) use intake::{Intake, check_time_stamp};
 pub(crate) use record::reason_of;
 pub(crate) use report::{Fault, excerpt};

@@ -1,7 +1,7 @@
 //! What a source file may say.
 
 use super::super::{EMBEDDED, SOURCE_BOUNDS, Source};
-use super::{column, decode, options, source};
+use super::{column, decode, options, parsed, source};
 
 const HEADER: &str = "--: source test\n--: text time, a, o.x, list[].k\n--: int n\n--: bool t\n";
 
@@ -126,7 +126,7 @@ fn the_table_may_have_an_alias_and_fields_several_spellings() {
     let select =
         "SELECT epoch_ms(r.time) AS timeStamp, r.o['x'] AS city, o.x AS region, r.o.x AS country, o['y.z'] AS fileName,
                   list[1].k AS targetId, list[2]['k'] AS targetType FROM record AS r;";
-    let source = Source::parse(&format!("{header}{select}")).unwrap();
+    let source = parsed(&format!("{header}{select}"));
     let input = br#"{"time":"2026-11-22T00:00:00Z","o":{"x":"1","y.z":"2"},"list":[{"k":"3"},{"k":"4"}]}"#;
     let (batches, _) = decode(&source, input, &options()).unwrap();
     let cells =
@@ -139,7 +139,7 @@ fn a_default_stands_where_the_select_gives_nothing() {
     let header = "--: source test\n--: text time, a\n--: default city 'none'\n--: default cspId 7\n";
     let text = format!("{header}SELECT epoch_ms(time) AS timeStamp, a AS city FROM record");
     let input = "{\"time\":\"2026-11-22T00:00:00Z\",\"a\":\"x\"}\n{\"time\":\"2026-11-22T00:00:00Z\"}";
-    let (batches, _) = decode(&Source::parse(&text).unwrap(), input.as_bytes(), &options()).unwrap();
+    let (batches, _) = decode(&parsed(&text), input.as_bytes(), &options()).unwrap();
     assert_eq!(column(&batches, "city"), ["x", "none"]);
     assert_eq!(column(&batches, "cspId"), ["7", "7"]);
 }

@@ -1,10 +1,11 @@
 //! Records that are bad, odd or many.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::{column, decode, errors, options, source};
 use crate::domain::activity::lake_schema;
-use crate::formats::input::{DecodeError, DecodeOptions, OnError};
+use crate::formats::input::{DecodeError, DecodeOptions, OnError, Threads, Workers};
 
 const TIME: &str = r#""time":"2026-11-22T00:00:00Z""#;
 
@@ -162,11 +163,13 @@ fn many_batches_keep_their_order_and_their_places() {
         _ => format!("{{{TIME},\"a\":\"{n}\"}}\n"),
     };
     let input: String = (1..=10_000).map(record).collect();
-    let (batches, report) = decode(&source, input.as_bytes(), &options()).unwrap();
-    assert!(batches.len() > 1);
     let expected: Vec<_> = (1..=10_000).filter(|n| !(7..=9).contains(&(n % 1_000))).map(|n| n.to_string()).collect();
-    assert_eq!(column(&batches, "city"), expected);
-    assert_eq!((report.accepted, report.rejected), (9_970, 30));
-    let lines: Vec<_> = report.errors.iter().map(|error| error.line).collect();
-    assert_eq!(lines[..7], [7, 8, 9, 1_007, 1_008, 1_009, 2_007]);
+    for workers in [None, Some(Arc::new(Threads(3)) as Arc<dyn Workers>)] {
+        let (batches, report) = decode(&source, input.as_bytes(), &DecodeOptions { workers, ..options() }).unwrap();
+        assert!(batches.len() > 1);
+        assert_eq!(column(&batches, "city"), expected);
+        assert_eq!((report.accepted, report.rejected), (9_970, 30));
+        let lines: Vec<_> = report.errors.iter().map(|error| error.line).collect();
+        assert_eq!(lines[..7], [7, 8, 9, 1_007, 1_008, 1_009, 2_007]);
+    }
 }

@@ -6,6 +6,8 @@ mod labelled;
 mod real;
 mod wide;
 
+use std::sync::Arc;
+
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::util::display::array_value_to_string;
 use serde_json::{Map, Value};
@@ -14,11 +16,15 @@ use super::{Layout, Source, decode_source, embedded};
 use crate::domain::tenant::TenantId;
 use crate::formats::input::{DecodeError, DecodeOptions, DecodeReport, OnError};
 
+fn parsed(text: &str) -> Arc<Source> {
+    Arc::new(Source::parse(text).unwrap())
+}
+
 /// A source with its `SELECT`, and fields enough to try things.
-fn source(columns: &str) -> Source {
+fn source(columns: &str) -> Arc<Source> {
     let header =
         "--: source test\n--: unwrap Records[]\n--: text time, a, b, o.x, list[]\n--: int n\n--: float f\n--: bool t\n";
-    Source::parse(&format!("{header}SELECT epoch_ms(time) AS timeStamp, {columns} FROM record")).unwrap()
+    parsed(&format!("{header}SELECT epoch_ms(time) AS timeStamp, {columns} FROM record"))
 }
 
 fn options() -> DecodeOptions {
@@ -34,7 +40,7 @@ fn tenant() -> TenantId {
 }
 
 fn decode(
-    source: &Source,
+    source: &Arc<Source>,
     input: &[u8],
     options: &DecodeOptions,
 ) -> Result<(Vec<RecordBatch>, DecodeReport), DecodeError> {
@@ -78,7 +84,7 @@ fn column(batches: &[RecordBatch], name: &str) -> Vec<String> {
     rows(batches).into_iter().map(text).collect()
 }
 
-fn cloudtrail() -> std::sync::Arc<Source> {
+fn cloudtrail() -> Arc<Source> {
     embedded("cloudtrail").unwrap().source().unwrap()
 }
 

@@ -1,16 +1,18 @@
 //! Records of several rows, keys in two spellings, texts of JSON, and CSV.
 
+use std::sync::Arc;
+
 use super::super::{Layout, Source, decode_source};
-use super::{column, decode, errors, options, rows};
+use super::{column, decode, errors, options, parsed, rows};
 use crate::formats::input::{DecodeError, OnError};
 
 const TIME: &str = r#""time":"2026-11-20T10:00:00Z""#;
 
-fn unnesting() -> Source {
+fn unnesting() -> Arc<Source> {
     let text = "--: source test\n--: unnest events[]\n--: text time, id, user, events[].name, events[].time\n\
                 SELECT coalesce(epoch_ms(events.time), epoch_ms(time)) AS timeStamp, id AS activityId,\n\
                 user AS city, events.name AS actionName FROM record";
-    Source::parse(text).unwrap()
+    parsed(text)
 }
 
 #[test]
@@ -78,7 +80,7 @@ fn outermost_keys_are_read_in_lower_case_too_where_the_source_says_so() {
              Size AS asn, id AS country FROM record"
         )
     };
-    let both = Source::parse(&text("--: keys also-lower-case\n")).unwrap();
+    let both = parsed(&text("--: keys also-lower-case\n"));
     let input = [
         r#"{"Time":"2026-11-20T10:00:00Z","Who":{"Name":"1"},"List":[{"Name":"b","Value":"x"}],"Size":1,"id":"I"}"#,
         r#"{"time":"2026-11-20T10:00:00Z","who":{"Name":"2"},"list":[{"Name":"b","Value":"y"}],"size":2,"id":"J"}"#,
@@ -89,7 +91,7 @@ fn outermost_keys_are_read_in_lower_case_too_where_the_source_says_so() {
     let found = ["city", "region", "asn", "country"].map(|name| column(&batches, name));
     assert_eq!(found, [["1", "2", "3"], ["x", "y", "-"], ["1", "2", "3"], ["I", "J", "-"]]);
     assert_eq!(report.rejected, 0);
-    let exact = Source::parse(&text("")).unwrap();
+    let exact = parsed(&text(""));
     assert_eq!(decode(&exact, input.as_bytes(), &options()).unwrap().1.accepted, 1);
 }
 
@@ -97,7 +99,7 @@ fn outermost_keys_are_read_in_lower_case_too_where_the_source_says_so() {
 fn records_stand_in_texts_of_json_and_in_csv() {
     let text = "--: source test\n--: unwrap Data\n--: text time, a\n--: int n\n\
                 SELECT epoch_ms(time) AS timeStamp, a AS city, n AS asn FROM record";
-    let source = Source::parse(text).unwrap();
+    let source = parsed(text);
     let inner = format!(r#"{{{TIME},"a":"x\"y\n"}}"#);
     let quoted = serde_json::Value::from(inner.clone()).to_string();
     let json = format!(
@@ -130,7 +132,7 @@ fn empty_texts_are_null_and_joined_texts_leave_out_what_is_missing() {
     let text = "--: source test\n--: text time, a, b, c\n\
                 SELECT epoch_ms(time) AS timeStamp, a AS city, joined('.', a, b) AS region,\n\
                 location_id(a, country_code(b), c) AS locationId, country_code(b) AS country FROM record";
-    let source = Source::parse(text).unwrap();
+    let source = parsed(text);
     let record = |rest: &str| format!("{{{TIME}{rest}}}");
     let input = [
         record(r#","a":"x","b":"Brazil","c":"z""#),

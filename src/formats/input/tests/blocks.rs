@@ -1,7 +1,7 @@
 //! NDJSON that is read in blocks, beside each other or not.
 
 use super::*;
-use crate::formats::input::in_order::testing::{Ended, Threads};
+use crate::formats::input::in_order::testing::Ended;
 
 /// Bytes that make several blocks.
 const LARGE: usize = 7 << 20;
@@ -36,7 +36,8 @@ fn a_large_input_becomes_the_same_however_it_is_read() {
     assert_eq!((report.accepted, report.rejected), (records - records / 10, records / 10));
     assert_eq!((report.errors.len(), report.errors[0].line), (20, 10));
     let good = |number: &u64| !number.is_multiple_of(10);
-    let unknown = |rest: u64| (1..=records).filter(good).filter(|n| n.is_multiple_of(7) && n % 35 == rest).count() as u64;
+    let unknown =
+        |rest: u64| (1..=records).filter(good).filter(|n| n.is_multiple_of(7) && n % 35 == rest).count() as u64;
     assert_eq!(report.unknown_keys.len(), 5);
     for (key, count) in &report.unknown_keys {
         assert_eq!(*count, unknown(key.strip_prefix("key").unwrap().parse().unwrap()), "{key}");
