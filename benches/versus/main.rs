@@ -15,6 +15,7 @@ mod measure;
 mod parts;
 mod peers;
 mod plot;
+mod reader;
 mod report;
 mod suite;
 #[path = "../support/mod.rs"]
@@ -84,6 +85,11 @@ impl Run {
     }
 }
 
+/// One thread, so that the client does not wake itself across threads for each chunk: two cores serve both sides.
+fn client_runtime() -> Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+}
+
 fn main() {
     // `cargo test` also runs benchmarks; only `cargo bench` says so.
     if !std::env::args().any(|argument| argument == "--bench") {
@@ -102,7 +108,7 @@ fn main() {
     if cfg!(debug_assertions) {
         eprintln!("this is no release build: the figures mean nothing");
     }
-    let mut run = Run { args, runtime: Runtime::new().unwrap(), peers, curves: BTreeMap::new() };
+    let mut run = Run { args, runtime: client_runtime(), peers, curves: BTreeMap::new() };
     for part in parts {
         eprintln!("== {}", part.name());
         let lines = part.run(&mut run);

@@ -44,12 +44,13 @@ pub(super) fn read(
     let (sender, mut parts) = mpsc::channel(BATCHES_AHEAD);
     cpu.spawn_blocking(move || {
         let _turn = turn;
+        let mut room = 0;
         for batch in batches {
             let part = match sender.try_send(batch.map(Part::Rows)) {
                 Ok(()) => continue,
                 Err(TrySendError::Closed(_)) => return,
                 Err(TrySendError::Full(Ok(Part::Rows(batch)))) => match &mut encoder {
-                    Some(encoder) => encoded(encoder.as_mut(), &batch),
+                    Some(encoder) => encoded(encoder.as_mut(), &batch, &mut room),
                     None => Ok(Part::Rows(batch)),
                 },
                 Err(TrySendError::Full(part)) => part,
@@ -62,10 +63,13 @@ pub(super) fn read(
     Ok(Box::pin(stream::poll_fn(move |context| parts.poll_recv(context))))
 }
 
-fn encoded(encoder: &mut dyn BatchEncoder, batch: &RecordBatch) -> Result<Part, ExportError> {
-    let (mut bytes, mut row) = (Vec::new(), 0);
+/// A batch as text. `room` is what the one before needed, and then what this one did: without it the text would be moved
+/// several times while it grows.
+fn encoded(encoder: &mut dyn BatchEncoder, batch: &RecordBatch, room: &mut usize) -> Result<Part, ExportError> {
+    let (mut bytes, mut row) = (Vec::with_capacity(*room), 0);
     while row < batch.num_rows() {
         row = encoder.encode(batch, row, &mut bytes, usize::MAX)?;
     }
+    *room = bytes.len() + bytes.len() / 8;
     Ok(Part::Text { bytes, rows: batch.num_rows() })
 }
