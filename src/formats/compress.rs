@@ -8,11 +8,16 @@ use std::io::{self, Write};
 
 use flate2::write::GzEncoder;
 use zstd::stream::write::Encoder as ZstdEncoder;
+use zstd::zstd_safe::CParameter;
 
 use super::output::Compression;
 
 const GZIP_LEVEL: flate2::Compression = flate2::Compression::fast();
 const ZSTD_LEVEL: i32 = 1;
+
+/// 2^13 places of 4 bytes, which the first level of cache holds: an eighth faster than the level's own 2^14, for a
+/// thousandth more bytes.
+const ZSTD_HASH_LOG: u32 = 13;
 
 /// Compresses bytes; they collect until they are [taken](Self::take).
 pub struct Compressor(Stream);
@@ -40,7 +45,11 @@ impl Compressor {
     pub fn new(compression: Compression) -> io::Result<Self> {
         Ok(Self(match compression {
             Compression::Gzip => Stream::Gzip(GzEncoder::new(Vec::new(), GZIP_LEVEL)),
-            Compression::Zstd => Stream::Zstd(ZstdEncoder::new(Vec::new(), ZSTD_LEVEL)?),
+            Compression::Zstd => {
+                let mut stream = ZstdEncoder::new(Vec::new(), ZSTD_LEVEL)?;
+                stream.set_parameter(CParameter::HashLog(ZSTD_HASH_LOG))?;
+                Stream::Zstd(stream)
+            }
         }))
     }
 

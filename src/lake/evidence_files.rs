@@ -37,14 +37,14 @@ use crate::domain::anomaly::AnomalyId;
 use crate::domain::day::Day;
 use crate::domain::hex::hex;
 
-/// Rows of a row group: what an export reads before it can send its first row, and holds while it goes on.
+/// Rows of a row group: what an export reads at a time, and holds while it goes on.
 const ROW_GROUP_ROWS: usize = 8 * 1024;
 
 /// Encoded bytes after which a row group ends, whatever its rows.
 const ROW_GROUP_BYTES: usize = 32 << 20;
 
-/// Rows that a reader decodes at a time.
-pub const READ_ROWS: usize = 1024;
+/// Rows that a reader decodes at a time. The first row group has no more, since no row is sent before it is read.
+pub const READ_ROWS: usize = 2048;
 
 /// A written evidence file, durable but not yet referred to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -115,6 +115,8 @@ where
     let writer = HashingWriter { inner, digest: Sha256::new(), bytes: 0 };
     let mut parquet = AsyncArrowWriter::try_new(writer, evidence_schema(), Some(properties))?;
     let mut rows = 0_u64;
+    // Rows that the first row group has room for.
+    let mut first = READ_ROWS;
     while let Some(batch) = batches.try_next().await? {
         let skipped = skip.min(batch.num_rows());
         skip -= skipped;
@@ -123,7 +125,15 @@ where
         }
         let batch = with_category(&as_evidence(&batch.slice(skipped, batch.num_rows() - skipped))?, category)?;
         rows += batch.num_rows() as u64;
-        parquet.write(&batch).await?;
+        let cut = first.min(batch.num_rows());
+        if cut > 0 {
+            parquet.write(&batch.slice(0, cut)).await?;
+            first -= cut;
+            if first == 0 {
+                parquet.flush().await?;
+            }
+        }
+        parquet.write(&batch.slice(cut, batch.num_rows() - cut)).await?;
         // Wide rows: a row group must fit into memory, here and at every export.
         if parquet.in_progress_size() > ROW_GROUP_BYTES {
             parquet.flush().await?;
@@ -185,4 +195,44 @@ fn view_schema() -> SchemaRef {
         })
         .collect();
     Arc::new(Schema::new(fields))
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::AsArray;
+    use arrow::datatypes::Int64Type;
+    use futures::stream;
+    use object_store::local::LocalFileSystem;
+
+    use super::*;
+    use crate::domain::activity::TIME_STAMP;
+    use crate::lake::testing::rows;
+
+    #[tokio::test]
+    async fn the_first_row_group_is_one_read_and_no_row_is_lost() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Arc::new(LocalFileSystem::new_with_prefix(dir.path()).unwrap());
+        let batch = |from: i64, to: i64| Ok(rows(&(from..to).map(|n| (n, "ann", "id")).collect::<Vec<_>>()));
+        for (parts, skip, groups) in [
+            (vec![0..1_000], 0, vec![1_000]),
+            (vec![0..1_000, 1_000..2_048], 0, vec![2_048]),
+            (vec![0..100, 100..2_000, 2_000..12_000], 150, vec![2_048, 8_192, 1_610]),
+        ] {
+            let last = parts.last().unwrap().end;
+            let batches = stream::iter(parts.into_iter().map(|part| batch(part.start, part.end)));
+            let store: Arc<dyn ObjectStore> = Arc::<LocalFileSystem>::clone(&store);
+            let written = write_evidence(store, "evidence.parquet".to_owned(), batches, skip, None).await.unwrap();
+            let path = dir.path().join("evidence.parquet");
+            let file = ParquetRecordBatchReaderBuilder::try_new(File::open(&path).unwrap()).unwrap();
+            let found: Vec<i64> = file.metadata().row_groups().iter().map(|group| group.num_rows()).collect();
+            assert_eq!(found, groups);
+            let mut times = Vec::new();
+            for batch in read_wire_columns(path).unwrap() {
+                let batch = batch.unwrap();
+                times.extend_from_slice(batch.column_by_name(TIME_STAMP).unwrap().as_primitive::<Int64Type>().values());
+            }
+            assert_eq!(times.len() as u64, written.rows);
+            assert!(times.into_iter().eq(i64::try_from(skip).unwrap()..last));
+        }
+    }
 }
