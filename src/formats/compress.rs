@@ -86,6 +86,15 @@ impl Compressor {
         }
     }
 
+    /// Compressed bytes that have not been taken.
+    #[must_use]
+    pub fn ready(&self) -> usize {
+        match &self.0 {
+            Stream::Gzip(stream) => stream.get_ref().len(),
+            Stream::Zstd(stream) => stream.get_ref().len(),
+        }
+    }
+
     /// Takes the compressed bytes out.
     pub fn take(&mut self) -> Vec<u8> {
         std::mem::take(match &mut self.0 {

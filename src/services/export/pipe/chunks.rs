@@ -17,6 +17,9 @@ use crate::query::cpu::CpuHandle;
 /// Chunks that wait for the thread that compresses them: with one alone it waits for the encoder to wake up after each.
 const CHUNKS_AHEAD: usize = 4;
 
+/// Compressed bytes that are sent together: a chunk becomes a tenth of its size, and each that is sent wakes two threads.
+const SEND_BYTES: usize = 64 * 1024;
+
 /// Nobody reads the body any more.
 pub(super) struct ReaderGone;
 
@@ -68,6 +71,7 @@ impl Chunks {
             let _turn = turn;
             while let Some(piece) = waiting.blocking_recv() {
                 let is_last = matches!(piece, Piece::Last(_));
+                let at_once = is_last || matches!(piece, Piece::More { flush: true, .. });
                 match piece {
                     Piece::More { plain, flush } => {
                         compressor.write(&plain)?;
@@ -80,8 +84,9 @@ impl Chunks {
                         compressor.finish()?;
                     }
                 }
-                let compressed = compressor.take();
-                if !compressed.is_empty() {
+                let ready = compressor.ready();
+                if ready >= SEND_BYTES || (at_once && ready > 0) {
+                    let compressed = compressor.take();
                     let sending = stopped.run_until_cancelled(body.send(compressed.into()));
                     #[expect(clippy::disallowed_methods, reason = "a thread that may wait, outside of every task")]
                     let sent = runtime.block_on(sending);
