@@ -203,6 +203,7 @@ mod tests {
     use arrow::datatypes::Int64Type;
     use futures::stream;
     use object_store::local::LocalFileSystem;
+    use parquet::file::metadata::RowGroupMetaData;
 
     use super::*;
     use crate::domain::activity::TIME_STAMP;
@@ -213,18 +214,19 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let store = Arc::new(LocalFileSystem::new_with_prefix(dir.path()).unwrap());
         let batch = |from: i64, to: i64| Ok(rows(&(from..to).map(|n| (n, "ann", "id")).collect::<Vec<_>>()));
-        for (parts, skip, groups) in [
-            (vec![0..1_000], 0, vec![1_000]),
-            (vec![0..1_000, 1_000..2_048], 0, vec![2_048]),
-            (vec![0..100, 100..2_000, 2_000..12_000], 150, vec![2_048, 8_192, 1_610]),
+        for (bounds, skip, groups) in [
+            (vec![0, 1_000], 0, vec![1_000]),
+            (vec![0, 1_000, 2_048], 0, vec![2_048]),
+            (vec![0, 100, 2_000, 12_000], 150, vec![2_048, 8_192, 1_610]),
         ] {
-            let last = parts.last().unwrap().end;
-            let batches = stream::iter(parts.into_iter().map(|part| batch(part.start, part.end)));
+            let last = *bounds.last().unwrap();
+            let batches: Vec<_> = bounds.windows(2).map(|part| batch(part[0], part[1])).collect();
+            let batches = stream::iter(batches);
             let store: Arc<dyn ObjectStore> = Arc::<LocalFileSystem>::clone(&store);
             let written = write_evidence(store, "evidence.parquet".to_owned(), batches, skip, None).await.unwrap();
             let path = dir.path().join("evidence.parquet");
             let file = ParquetRecordBatchReaderBuilder::try_new(File::open(&path).unwrap()).unwrap();
-            let found: Vec<i64> = file.metadata().row_groups().iter().map(|group| group.num_rows()).collect();
+            let found: Vec<i64> = file.metadata().row_groups().iter().map(RowGroupMetaData::num_rows).collect();
             assert_eq!(found, groups);
             let mut times = Vec::new();
             for batch in read_wire_columns(path).unwrap() {
